@@ -1,0 +1,61 @@
+# Targets list themselves: `make` prints those with a "## " text.
+GO ?= go
+CACHE ?= .cache
+REF ?= HEAD~1
+
+.DEFAULT_GOAL := help
+.PHONY: help build test test-go test-race test-purego test-cross test-peers test-docker fuzz lint bench bench-compare demo cover check-generate generate clean
+
+help: ## This list.
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## The command, as ./goqat.
+	$(GO) build -trimpath -o goqat ./cmd/goqat
+
+test: ## Everything this machine can test; says at the end what it left out (CI=true: leaving out fails).
+	@scripts/test.sh
+
+test-go: ## The Go tests alone.
+	$(GO) test ./...
+
+test-race: ## The Go tests under the race detector.
+	$(GO) test -race -short ./...
+
+test-purego: ## The Go tests without assembly and without cgo.
+	CGO_ENABLED=0 $(GO) test -short -tags purego ./...
+
+test-cross: ## Builds for the other platforms.
+	@scripts/cross.sh
+
+test-peers: ## Exported models in the real runtimes (python3; first run installs them into .cache).
+	@scripts/test-peers.sh
+
+test-docker: ## The steps of the images, without Docker.
+	@scripts/test-docker-steps.sh
+
+fuzz: ## Each fuzz target for FUZZTIME (default 20s).
+	@scripts/fuzz.sh
+
+lint: ## gofmt, go vet, golangci-lint and, with a vulnerability database, govulncheck.
+	@scripts/lint.sh
+
+bench: ## The Go benchmarks.
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-compare: ## Benchmarks of this tree against REF, by benchstat.
+	@scripts/bench-compare.sh $(REF)
+
+demo: ## The main job on the embedded data: train, quantize, convert, measure, report.
+	$(GO) run ./cmd/goqat demo
+
+cover: ## Test coverage by package.
+	$(GO) test -short -coverprofile=$(CACHE)/cover.out ./... && $(GO) tool cover -func=$(CACHE)/cover.out | tail -n 1
+
+generate: ## Generated files anew.
+	$(GO) generate ./...
+
+check-generate: ## Proves that the checked-in generated files are what the generators make.
+	@scripts/check-generate.sh
+
+clean: ## What the targets above made.
+	rm -rf goqat dist $(CACHE)

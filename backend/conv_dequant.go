@@ -1,0 +1,17 @@
+package backend
+
+// ConvDequant is a convolution of codes with a real result: a layer in
+// training whose output range is still being observed.
+//
+//	y = float32(sum((cx - zx) * cw)) * (sx * sw[o]) + bias[o]
+//
+// every product and sum rounded to float32, so that all backends give the
+// same bits. Inputs: cx int8 or uint8 [n, h, w, c] or [n, l, c], sx float32
+// [1], zx int32 [1], cw int8 [o, kh, kw, c/groups] or [o, k, c/groups] with
+// zero point 0, sw float32 [1 or o], bias float32 [o]?. Output: y float32.
+type ConvDequant struct {
+	Conv
+}
+
+// OpName returns "conv_dequant".
+func (ConvDequant) OpName() string { return "conv_dequant" }

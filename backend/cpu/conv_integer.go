@@ -1,0 +1,382 @@
+package cpu
+
+import (
+	"fmt"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/gemm"
+	"github.com/goqat/goqat/quant"
+	"github.com/goqat/goqat/tensor"
+)
+
+func init() {
+	register(backend.ConvInteger{}, kernel{supports: codesAt(0, 1), bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+		if out[0] == nil {
+			return idle, nil
+		}
+		g := newConvShape(op.(backend.ConvInteger).Conv, in[0].Shape(), in[1].Shape())
+		y := out[0].I32()
+		return newCodeConv(b, g, in[0], in[1], ints(in, 2), ints(in, 3), func(p codeProduct) accEpilogue {
+			return sumsEpilogue(p, y)
+		}), nil
+	}})
+}
+
+// idle is the kernel of an operation whose results nobody uses.
+func idle() error { return nil }
+
+// codesAt returns a supports function that wants codes as these inputs.
+func codesAt(inputs ...int) func(backend.Op, []tensor.Spec) bool {
+	return func(_ backend.Op, in []tensor.Spec) bool {
+		for _, i := range inputs {
+			if i >= len(in) || !in[i].DType.Code() {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// ints returns the contents of the int32 input i, nil when it is absent.
+func ints(in []*tensor.Tensor, i int) []int32 {
+	if i >= len(in) || in[i] == nil {
+		return nil
+	}
+	return in[i].I32()
+}
+
+// reals is ints for float32.
+func reals(in []*tensor.Tensor, i int) []float32 {
+	if i >= len(in) || in[i] == nil {
+		return nil
+	}
+	return in[i].F32()
+}
+
+// convShape is the geometry of a convolution; sequences are images of height
+// 1, linear layers images of one pixel.
+type convShape struct {
+	n, h, w, c int // input
+	oh, ow, o  int // output
+	kh, kw     int // kernel
+	cg, og     int // input and output channels of a group
+	groups     int
+	win        backend.Window
+}
+
+func newConvShape(c backend.Conv, x, w tensor.Shape) convShape {
+	g := convShape{n: x[0], h: 1, c: x.Last(), o: w[0], kh: 1, groups: max(c.Groups, 1), win: c.Normal()}
+	if len(x) == 3 {
+		g.win, g.w, g.kw = g.win.Length(), x[1], w[1]
+	} else {
+		g.h, g.w, g.kh, g.kw = x[1], x[2], w[1], w[2]
+	}
+	g.cg, g.og = g.c/g.groups, g.o/g.groups
+	out, _ := g.win.Output([2]int{g.h, g.w}, [2]int{g.kh, g.kw}) // Checked by shape inference.
+	g.oh, g.ow = out[0], out[1]
+	return g
+}
+
+func newGemmShape(x, w tensor.Shape) convShape {
+	k := x.Last()
+	return convShape{n: x[:len(x)-1].Numel(), h: 1, w: 1, c: k, oh: 1, ow: 1, o: w[0], kh: 1, kw: 1, cg: k, og: w[0], groups: 1,
+		win: backend.Window{}.Normal()}
+}
+
+func (g *convShape) rows() int { return g.n * g.oh * g.ow }
+
+// k is the length of the sums.
+func (g *convShape) k() int { return g.kh * g.kw * g.cg }
+
+// matrix reports whether the rows of the product are the rows of the input.
+func (g *convShape) matrix() bool {
+	return g.groups == 1 && g.kh == 1 && g.kw == 1 && g.win.Stride == [2]int{1, 1} && g.win.Pad == [4]int{}
+}
+
+func (g *convShape) depthwise() bool { return g.cg == 1 && g.groups > 1 }
+
+// codeProduct is what an epilogue knows of the product that it finishes.
+type codeProduct struct {
+	rows, cols int
+	// offset is added to the sums of a column before anything else; the
+	// product fills it at each run.
+	offset []int32
+}
+
+// accEpilogue consumes the accumulators of a product of codes.
+type accEpilogue struct {
+	// prepare, when not nil, runs once the offsets are known.
+	prepare func() error
+	// finish gets rows [lo, hi) of the sums, to which the offsets are yet to
+	// be added, and may change them. It is called from several goroutines.
+	finish func(lo, hi int, acc []int32)
+	// whole says that finish writes bits: lo*cols must be a multiple of 8.
+	whole bool
+}
+
+// sumsEpilogue stores the sums themselves.
+func sumsEpilogue(p codeProduct, y []int32) accEpilogue {
+	return accEpilogue{finish: func(lo, hi int, acc []int32) {
+		for r := lo; r < hi; r++ {
+			a := acc[(r-lo)*p.cols:][:len(p.offset)]
+			y := y[r*p.cols:][:len(p.offset)]
+			for i, f := range p.offset {
+				y[i] = a[i] + f
+			}
+		}
+	}}
+}
+
+// chunkElements bounds the accumulators that are in memory at a time where
+// they do not stay in the tiles of the matrix product.
+const chunkElements = 1 << 19
+
+// codeConv is a convolution of codes up to the accumulators,
+//
+//	sum((x - zx) * (w - zw)) = sum(x * w) - zx * sum(w)    for zw = 0
+//
+// with padding of code zx. It runs as a matrix product, one a group, depthwise
+// on channel vectors, or, for weights with a zero point, as it is written.
+type codeConv[A quant.Code] struct {
+	b *Backend
+	convShape
+	x       []A
+	weights []int8 // nil when they must be shifted
+	shifted []byte // uint8 weights
+	zxIn    []int32
+	zwIn    []int32
+
+	epilogue accEpilogue
+	stream   *gemm.IntPlan[A] // whole product, epilogue in its tiles
+	chunk    int              // rows of a chunk
+	main     *gemm.IntPlan[A] // of a chunk and a group
+	tail     *gemm.IntPlan[A]
+	offset   []int32
+	pad      []A     // a pixel of zero points
+	zw       []int32 // zero points of w, o entries
+
+	// The run in progress.
+	zx         int32
+	wt         []int8 // weights, for depthwise tap by tap
+	acc        []int32
+	base       int // first row of the chunk
+	group      int
+	sumBody    func(lo, hi int)
+	finishBody func(lo, hi int)
+	depthBody  func(lo, hi int)
+	directBody func(lo, hi int)
+	size       codeConvScratch
+}
+
+// codeConvScratch has the byte offsets of the parts of the scratch memory.
+type codeConvScratch struct{ weights, packed, work, acc, total int }
+
+// newCodeConv returns the run function of a convolution of codes.
+func newCodeConv(b *Backend, g convShape, x, w *tensor.Tensor, zx, zw []int32, epilogue func(codeProduct) accEpilogue) func() error {
+	if x.DType() == tensor.U8 {
+		return bindCodeConv(b, g, x.U8(), w, zx, zw, epilogue)
+	}
+	return bindCodeConv(b, g, x.I8(), w, zx, zw, epilogue)
+}
+
+func bindCodeConv[A quant.Code](b *Backend, g convShape, x []A, w *tensor.Tensor, zx, zw []int32, epilogue func(codeProduct) accEpilogue) func() error {
+	p := &codeConv[A]{b: b, convShape: g, x: x, zxIn: zx, zwIn: zw, offset: make([]int32, g.o), pad: make([]A, g.c), zw: make([]int32, g.o)}
+	if w.DType() == tensor.U8 {
+		p.shifted = w.U8()
+	} else {
+		p.weights = w.I8()
+	}
+	p.epilogue = epilogue(codeProduct{rows: g.rows(), cols: g.o, offset: p.offset})
+	if g.rows() == 0 || g.o == 0 {
+		return idle
+	}
+	p.plan()
+	p.sumBody, p.finishBody = p.sums, p.finishRows
+	p.depthBody, p.directBody = p.depthRows, p.directRows
+	return p.run
+}
+
+// plan chooses how the product is computed and lays out the scratch memory.
+func (p *codeConv[A]) plan() {
+	rows := p.rows()
+	p.chunk = min(max(chunkElements/p.o&^7, 8), rows)
+	work := 0
+	switch {
+	case p.depthwise():
+	case p.groups == 1 && (!p.epilogue.whole || p.o%8 == 0):
+		p.stream = p.newPlan(rows, p.epilogue.finish)
+		work = p.stream.Workspace()
+	default:
+		p.main = p.newPlan(p.chunk, p.store)
+		work = p.main.Workspace()
+		if t := rows % p.chunk; t > 0 {
+			p.tail = p.newPlan(t, p.store)
+			work = max(work, p.tail.Workspace())
+		}
+	}
+	n := 0
+	part := func(bytes int) int {
+		at := n
+		n += roundUp64(bytes)
+		return at
+	}
+	p.size.weights = part(p.o * p.k())
+	if p.depthwise() {
+		part(p.o * p.k()) // transposed
+	} else {
+		p.size.packed = part(p.groups * p.packedSize())
+	}
+	p.size.work = part(work)
+	// The stream needs no accumulators outside its tiles, except for weights
+	// with a zero point, whose run takes its own.
+	if p.stream == nil {
+		p.size.acc = part(4 * p.chunk * p.o)
+	}
+	p.size.total = n
+}
+
+func (p *codeConv[A]) newPlan(rows int, epilogue func(lo, hi int, acc []int32)) *gemm.IntPlan[A] {
+	if p.matrix() {
+		return gemm.NewInt[A](parallel, rows, p.og, p.k(), epilogue)
+	}
+	return gemm.NewIntRows(parallel, rows, p.og, p.k(), p.patches, epilogue)
+}
+
+// packedSize returns the bytes of the packed weights of a group, aligned.
+func (p *codeConv[A]) packedSize() int { return roundUp64(gemm.PackedSize(p.og, p.k())) }
+
+func (p *codeConv[A]) run() error {
+	p.zx = first(p.zxIn)
+	if int32(A(p.zx)) != p.zx {
+		return fmt.Errorf("cpu: zero point %d of the input is no code of its type", p.zx)
+	}
+	for i := range p.pad {
+		p.pad[i] = A(p.zx)
+	}
+	s := p.b.scratch.take(p.size.total)
+	defer p.b.scratch.give(s)
+	zeros := p.readWeights(s)
+	clear(p.offset)
+	if p.zx != 0 && zeros {
+		parallel(p.o, max(1, 1<<16/max(p.k(), 1)), p.sumBody)
+	}
+	if p.epilogue.prepare != nil {
+		if err := p.epilogue.prepare(); err != nil {
+			return err
+		}
+	}
+	p.multiply(s, zeros)
+	p.acc, p.wt = nil, nil
+	return nil
+}
+
+func first(v []int32) int32 {
+	if len(v) == 0 {
+		return 0
+	}
+	return v[0]
+}
+
+// readWeights makes p.wt the weights as int8 codes and p.zw their zero
+// points, and reports whether these are all 0.
+func (p *codeConv[A]) readWeights(s *scratch) bool {
+	p.wt = p.weights
+	var shift int32
+	if p.shifted != nil {
+		shift = 128
+		p.wt = scratchOf[int8](s, p.size.weights, len(p.shifted))
+		for i, v := range p.shifted {
+			p.wt[i] = int8(v ^ 0x80) // v - 128
+		}
+	}
+	zeros := true
+	for i := range p.zw {
+		z := first(p.zwIn)
+		if len(p.zwIn) > 1 {
+			z = p.zwIn[i]
+		}
+		p.zw[i] = z - shift
+		zeros = zeros && p.zw[i] == 0
+	}
+	return zeros
+}
+
+// sums fills the offsets of channels [lo, hi).
+func (p *codeConv[A]) sums(lo, hi int) {
+	k := p.k()
+	for o := lo; o < hi; o++ {
+		var sum int32
+		for _, v := range p.wt[o*k : (o+1)*k] {
+			sum += int32(v)
+		}
+		p.offset[o] = -p.zx * sum
+	}
+}
+
+func (p *codeConv[A]) multiply(s *scratch, zeros bool) {
+	rows := p.rows()
+	switch {
+	case !zeros || p.k() == 0:
+		big := p.b.scratch.take(4 * p.chunk * p.o)
+		defer p.b.scratch.give(big)
+		p.acc = scratchOf[int32](big, 0, p.chunk*p.o)
+		for p.base = 0; p.base < rows; p.base += p.chunk {
+			parallel(min(p.chunk, rows-p.base), 8, p.directBody)
+		}
+	case p.depthwise():
+		p.acc = scratchOf[int32](s, p.size.acc, p.chunk*p.o)
+		p.transpose(scratchOf[int8](s, p.size.weights+roundUp64(p.o*p.k()), p.o*p.k()))
+		grain := max(1<<14/max(p.o*p.k(), 1)&^7, 8)
+		for p.base = 0; p.base < rows; p.base += p.chunk {
+			parallel(min(p.chunk, rows-p.base), grain, p.depthBody)
+		}
+	case p.stream != nil:
+		packed := scratchOf[byte](s, p.size.packed, p.packedSize())
+		gemm.PackB(packed, p.wt, p.o, p.k())
+		p.base, p.group = 0, 0
+		p.product(p.stream, packed, scratchOf[byte](s, p.size.work, p.stream.Workspace()))
+	default:
+		p.grouped(s, rows)
+	}
+}
+
+func (p *codeConv[A]) grouped(s *scratch, rows int) {
+	p.acc = scratchOf[int32](s, p.size.acc, p.chunk*p.o)
+	size, k := p.packedSize(), p.k()
+	packed := scratchOf[byte](s, p.size.packed, p.groups*size)
+	for g := range p.groups {
+		gemm.PackB(packed[g*size:], p.wt[g*p.og*k:(g+1)*p.og*k], p.og, k)
+	}
+	grain := max(1<<14/p.o&^7, 8)
+	for p.base = 0; p.base < rows; p.base += p.chunk {
+		plan, n := p.main, min(p.chunk, rows-p.base)
+		if n < p.chunk {
+			plan = p.tail
+		}
+		work := scratchOf[byte](s, p.size.work, plan.Workspace())
+		for p.group = 0; p.group < p.groups; p.group++ {
+			p.product(plan, packed[p.group*size:], work)
+		}
+		parallel(n, grain, p.finishBody)
+	}
+}
+
+// product runs one matrix product on the rows from p.base on.
+func (p *codeConv[A]) product(plan *gemm.IntPlan[A], packed, work []byte) {
+	if p.matrix() {
+		plan.Run(p.x[p.base*p.c:], p.c, packed, work)
+	} else {
+		plan.RunRows(packed, work)
+	}
+}
+
+// store keeps sums of a group for finishRows.
+func (p *codeConv[A]) store(lo, hi int, acc []int32) {
+	for r := lo; r < hi; r++ {
+		copy(p.acc[r*p.o+p.group*p.og:][:p.og], acc[(r-lo)*p.og:])
+	}
+}
+
+func (p *codeConv[A]) finishRows(lo, hi int) {
+	p.epilogue.finish(p.base+lo, p.base+hi, p.acc[lo*p.o:hi*p.o])
+}

@@ -1,0 +1,12 @@
+package cpu
+
+import (
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/tensor"
+)
+
+func init() {
+	register(backend.GemmDequant{}, kernel{supports: codesAt(0, 3), bind: func(b *Backend, _ backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+		return bindDequant(b, newGemmShape(in[0].Shape(), in[3].Shape()), out, in)
+	}})
+}

@@ -1,0 +1,101 @@
+//go:build amd64 && !purego
+
+package gemm
+
+type f32AVX512 func(passes, k uintptr, a *float32, rsA, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
+
+// Kernels by height, tallest first.
+var f32KernelsAVX512 = [...]struct {
+	height       int
+	wide, narrow f32AVX512
+}{
+	{14, gemmF32Tile14x32AVX512, gemmF32Tile14x16AVX512},
+	{8, gemmF32Tile8x32AVX512, gemmF32Tile8x16AVX512},
+	{4, gemmF32Tile4x32AVX512, gemmF32Tile4x16AVX512},
+	{2, gemmF32Tile2x32AVX512, gemmF32Tile2x16AVX512},
+	{1, gemmF32Tile1x32AVX512, gemmF32Tile1x16AVX512},
+}
+
+type f32AVX2 func(passes, k uintptr, a *float32, rsA, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+
+var f32KernelsAVX2 = [...]struct {
+	height       int
+	wide, narrow f32AVX2
+}{
+	{6, gemmF32Tile6x16AVX2, gemmF32Tile6x8AVX2},
+	{4, gemmF32Tile4x16AVX2, gemmF32Tile4x8AVX2},
+	{2, gemmF32Tile2x16AVX2, gemmF32Tile2x8AVX2},
+	{1, gemmF32Tile1x16AVX2, gemmF32Tile1x8AVX2},
+}
+
+// checkTile makes the last element that a kernel touches an index in Go.
+func checkTile(rows, k int, a []float32, rsA, csA int, b []float32, rsB, width int, c []float32, ldc, cols int) {
+	_ = a[(rows-1)*rsA+(k-1)*csA]
+	_ = b[(k-1)*rsB+width-1]
+	_ = c[(rows-1)*ldc+cols-1]
+}
+
+func tileF32AVX512(rows, k int, a []float32, rsA, csA int, b []float32, rsB int, c []float32, ldc, cols int, add bool) {
+	width := 16
+	if cols > 16 {
+		width = 32
+	}
+	checkTile(rows, k, a, rsA, csA, b, rsB, width, c, ldc, cols)
+	i := 0
+	for x := range f32KernelsAVX512 {
+		kr := &f32KernelsAVX512[x]
+		passes := (rows - i) / kr.height
+		if passes == 0 {
+			continue
+		}
+		tile := kr.narrow
+		if cols > 16 {
+			tile = kr.wide
+		}
+		tile(uintptr(passes), uintptr(k), &a[i*rsA], uintptr(rsA)*4, uintptr(csA)*4, &b[0], uintptr(rsB)*4,
+			&c[i*ldc], uintptr(ldc)*4, add, maskZMM(cols))
+		i += passes * kr.height
+	}
+}
+
+func tileF32AVX2(rows, k int, a []float32, rsA, csA int, b []float32, rsB int, c []float32, ldc, cols int, add bool) {
+	width := 8
+	if cols > 8 {
+		width = 16
+	}
+	checkTile(rows, k, a, rsA, csA, b, rsB, width, c, ldc, cols)
+	i := 0
+	for x := range f32KernelsAVX2 {
+		kr := &f32KernelsAVX2[x]
+		passes := (rows - i) / kr.height
+		if passes == 0 {
+			continue
+		}
+		tile := kr.narrow
+		if cols > 8 {
+			tile = kr.wide
+		}
+		tile(uintptr(passes), uintptr(k), &a[i*rsA], uintptr(rsA)*4, uintptr(csA)*4, &b[0], uintptr(rsB)*4,
+			&c[i*ldc], uintptr(ldc)*4, add, maskYMM(cols))
+		i += passes * kr.height
+	}
+}
+
+func transposeAVX2(dst []float32, w int, src []float32, ld, cols, k int) {
+	cols8, k8 := cols&^7, k&^7
+	if cols8 > 0 && k8 > 0 {
+		_ = dst[(k8-1)*w+cols8-1]
+		_ = src[(cols8-1)*ld+k8-1]
+		for j := 0; j < cols8; j += 8 {
+			transposeF32x8AVX2(uintptr(k8/8), &dst[j], uintptr(w)*4, &src[j*ld], uintptr(ld)*4)
+		}
+		if k8 < k {
+			transposeLoop(dst[k8*w:], w, src[k8:], ld, cols8, k-k8)
+		}
+	} else {
+		cols8 = 0
+	}
+	if cols8 < cols {
+		transposeLoop(dst[cols8:], w, src[cols8*ld:], ld, cols-cols8, k)
+	}
+}

@@ -1,0 +1,52 @@
+package gemm
+
+import "encoding/binary"
+
+// Packed weights have one layout on every machine. With K4 = ceil(k/4) and
+// panels of 16 output channels, weight (o, p) of W[n,k] is the byte
+//
+//	(o/16)*K4*64 + (p/4)*64 + (o%16)*4 + p%4
+//
+// (the VNNI4 blocking of x86), zero where o or p is beyond the matrix. After
+// the panels come 16*ceil(n/16) little-endian int32 in the order of o:
+//
+//	-128 * sum over p of W[o,p]
+//
+// which undoes the shift of signed activations by +128 to the unsigned
+// operand of VPDPBUSD.
+const (
+	panelChannels = 16
+	blockBytes    = 64 // 16 channels x 4 weights
+)
+
+func panelsOf(n int) int { return ceilDiv(n, panelChannels) }
+
+// panelBytes returns the bytes of one panel.
+func panelBytes(k int) int { return ceilDiv(k, 4) * blockBytes }
+
+// PackedSize returns the bytes of packed weights [n,k].
+func PackedSize(n, k int) int {
+	return panelsOf(n) * (panelBytes(k) + 4*panelChannels)
+}
+
+// PackB packs the weights w [n,k], output channel first, into dst, which has
+// PackedSize(n, k) bytes and is 4-byte aligned.
+func PackB(dst []byte, w []int8, n, k int) {
+	checkShape(1, n, k)
+	checkMatrix("W", len(w), n, k, k)
+	dst = dst[:PackedSize(n, k)]
+	clear(dst)
+	size := panelBytes(k)
+	sums := dst[panelsOf(n)*size:]
+	for o := range n {
+		panel := dst[o/panelChannels*size:][:size]
+		at := o % panelChannels * 4
+		row := w[o*k : o*k+k]
+		var sum int32
+		for p, v := range row {
+			panel[at+p/4*blockBytes+p%4] = byte(v)
+			sum += int32(v)
+		}
+		binary.LittleEndian.PutUint32(sums[4*o:], uint32(-128*sum))
+	}
+}

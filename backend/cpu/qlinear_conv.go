@@ -1,0 +1,118 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/quant"
+	"github.com/goqat/goqat/tensor"
+)
+
+func init() {
+	register(backend.QLinearConv{}, kernel{supports: codesAt(0, 3), bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+		o := op.(backend.QLinearConv)
+		q := &requantizer{rule: o.Rule, scheme: o.Scheme, lo: o.Lo, hi: o.Hi}
+		return bindQLinear(b, newConvShape(o.Conv, in[0].Shape(), in[3].Shape()), q, out, in)
+	}})
+}
+
+// bindQLinear prepares a layer with inputs cx, sx, zx, cw, sw, zw?, sy, zy,
+// bias? from codes to codes.
+func bindQLinear(b *Backend, g convShape, q *requantizer, out, in []*tensor.Tensor) (func() error, error) {
+	if out[0] == nil && out[1] == nil {
+		return idle, nil
+	}
+	q.sx, q.sw, q.sy, q.zy, q.bias = reals(in, 1), reals(in, 4), reals(in, 6), ints(in, 7), ints(in, 8)
+	return newCodeConv(b, g, in[0], in[3], ints(in, 2), ints(in, 5), func(p codeProduct) accEpilogue {
+		return q.epilogue(p, out)
+	}), nil
+}
+
+// requantizer is the epilogue from accumulators to codes.
+type requantizer struct {
+	rule       quant.Rule
+	scheme     quant.Scheme
+	lo, hi     float32 // bounds of a folded activation
+	sx, sw, sy []float32
+	zy, bias   []int32
+
+	add            []int32 // offset + bias
+	m              []quant.Multiplier
+	zero           int32
+	codeLo, codeHi int32
+}
+
+// epilogue returns the epilogue that writes codes and mask, out.
+func (q *requantizer) epilogue(p codeProduct, out []*tensor.Tensor) accEpilogue {
+	q.add = make([]int32, p.cols)
+	q.m = make([]quant.Multiplier, min(len(q.sw), p.cols))
+	var mask []byte
+	if out[1] != nil {
+		mask = out[1].Bytes()
+	}
+	e := accEpilogue{whole: mask != nil, prepare: func() error { return q.prepare(p.offset) }}
+	switch {
+	case q.scheme.Signed && out[0] != nil:
+		e.finish = finishCodes(q, out[0].I8(), mask, p.cols)
+	case q.scheme.Signed:
+		e.finish = finishCodes(q, make([]int8, p.rows*p.cols), mask, p.cols)
+	case out[0] != nil:
+		e.finish = finishCodes(q, out[0].U8(), mask, p.cols)
+	default:
+		e.finish = finishCodes(q, make([]uint8, p.rows*p.cols), mask, p.cols)
+	}
+	return e
+}
+
+func finishCodes[T quant.Code](q *requantizer, dst []T, mask []byte, cols int) func(lo, hi int, acc []int32) {
+	return func(lo, hi int, acc []int32) {
+		for r := range hi - lo {
+			a := acc[r*cols:][:len(q.add)]
+			for i, f := range q.add {
+				a[i] += f
+			}
+		}
+		var bits []byte
+		if mask != nil {
+			bits = mask[lo*cols/8:]
+		}
+		quant.RequantizeCodes(q.rule, dst[lo*cols:hi*cols], bits, acc, q.m, q.zero, q.codeLo, q.codeHi, cols, 0, (hi-lo)*cols)
+	}
+}
+
+// prepare reads scales and zero points, which may have changed since the last
+// run.
+func (q *requantizer) prepare(offset []int32) error {
+	lo, hi := q.scheme.Range()
+	sy := q.sy[0]
+	q.zero = q.zy[0]
+	if q.zero < lo || q.zero > hi {
+		return fmt.Errorf("cpu: zero point %d of the result is not in [%d, %d]", q.zero, lo, hi)
+	}
+	for i := range q.m {
+		q.m[i] = q.rule.NewMultiplier(q.sx[0], q.sw[i], sy)
+		if v := q.m[i].Real(); v != v || math.IsInf(v, 0) {
+			return fmt.Errorf("cpu: scale %v * %v / %v of channel %d: %w", q.sx[0], q.sw[i], sy, i, backend.ErrNaN)
+		}
+	}
+	q.codeLo, q.codeHi = codeBounds(q.rule, q.lo, q.hi, sy, q.zero, lo, hi)
+	copy(q.add, offset)
+	for i, v := range q.bias {
+		q.add[i] += v
+	}
+	return nil
+}
+
+// codeBounds narrows the code range [lo, hi] to the codes of the real bounds
+// of an activation, infinite ones changing nothing.
+func codeBounds(r quant.Rule, realLo, realHi, scale float32, zero, lo, hi int32) (codeLo, codeHi int32) {
+	codeLo, codeHi = lo, hi
+	if !math.IsInf(float64(realLo), -1) {
+		codeLo, _ = r.Quantize(realLo, scale, zero, lo, hi)
+	}
+	if !math.IsInf(float64(realHi), 1) {
+		codeHi, _ = r.Quantize(realHi, scale, zero, lo, hi)
+	}
+	return codeLo, codeHi
+}

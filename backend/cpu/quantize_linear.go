@@ -1,0 +1,41 @@
+package cpu
+
+import (
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/quant"
+	"github.com/goqat/goqat/tensor"
+)
+
+func init() {
+	register(backend.QuantizeLinear{}, kernel{types: []tensor.DType{tensor.F32},
+		bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+			if op.(backend.QuantizeLinear).Scheme.Signed {
+				return bindQuantizeLinear[int8](op, out, in)
+			}
+			return bindQuantizeLinear[uint8](op, out, in)
+		}})
+}
+
+func bindQuantizeLinear[T quant.Code](op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+	o := op.(backend.QuantizeLinear)
+	q, err := newQuantizer(o.Rule, o.Scheme, in[0].Shape(), in[1], in[2])
+	if err != nil {
+		return nil, err
+	}
+	x, codes, mask := in[0].F32(), codesOf[T](out[0], q.n), maskOf(out[1])
+	body := func(lo, hi int) {
+		if nan := quant.QuantizeCodes(q.rule, codes, mask, x, q.scale, q.zero, q.lo, q.hi, q.layout, lo, hi); nan > 0 {
+			q.nan.Add(int64(nan))
+		}
+	}
+	return func() error { return q.each(body) }, nil
+}
+
+// codesOf returns the codes of t, or memory of its own when nobody uses the
+// result but the kernel needs a place to write.
+func codesOf[T quant.Code](t *tensor.Tensor, n int) []T {
+	if t == nil {
+		return make([]T, n)
+	}
+	return tensor.Cast[T](t.Bytes(), n)
+}

@@ -1,0 +1,188 @@
+package cpu
+
+import (
+	"runtime"
+
+	"github.com/goqat/goqat/backend/cpu/internal/gemm"
+	"github.com/goqat/goqat/tensor"
+)
+
+// rowSum is the product that a gradient of a weight is,
+//
+//	c[m,k] = sum over rows r of a[r,:m]^T x[r,:k]
+//
+// with very many rows, where x lies in memory or is produced a tile at a time.
+// Produced rows of small results are summed over fixed segments, each by one
+// worker, and the partial sums added in order; large results grow tile by
+// tile by all workers together.
+type rowSum[T float] struct {
+	rows, m, k int
+	a          []T // row stride lda
+	lda        int
+	op         *operand[T]
+	direct     []T // x, nil when it is produced
+	// produce writes rows [lo,hi) of x to dst; slot tells which of the
+	// tiles that run at once this is.
+	produce func(slot int, dst []T, lo, hi int)
+	// start, when not nil, is called before the first tile of a slot with
+	// startBytes of scratch memory of the slot's own.
+	start      func(slot int, ws []byte)
+	startBytes int
+
+	tile     int // rows of x produced at once
+	segment  int // rows of a segment, a multiple of tile
+	segments int
+	slots    slots
+	nslots   int
+	plans    [][2]*gemm.Plan[T] // by slot: for a full tile and for the last one
+
+	planBytes, tileBytes, partBytes int
+	grain                           int
+	ws, own                         []byte
+	parts, c                        []T
+	body, sumBody, fillBody         func(lo, hi int)
+	fillDst                         []T
+	fillFrom, fillGrain             int
+}
+
+const (
+	rowSumTile     = 32 << 10 // elements of x produced at once by one worker
+	rowSumTogether = 4 << 20  // elements of x produced at once by all workers
+	rowSumResult   = 128 << 10
+	rowSumSegments = 16
+)
+
+// plan cuts the work; the cuts depend on the shape alone.
+func (s *rowSum[T]) plan() {
+	k := max(s.k, 1)
+	s.tile = min(max(rowSumTile/k, 64)+7, 1024) &^ 7
+	tiles := (s.rows + s.tile - 1) / s.tile
+	s.segments = min(rowSumSegments, tiles)
+	together := s.direct != nil || s.segments < 2 || s.m*s.k > rowSumResult || s.segments < 4 && s.m*s.k > rowSumResult/16
+	if together {
+		s.segments = 1
+		s.tile = max(s.rows, 1)
+		if s.direct == nil {
+			s.tile = min(max(rowSumTogether/k, 256), s.tile)
+		}
+		s.segment = s.rows
+	} else {
+		s.segment = (tiles + s.segments - 1) / s.segments * s.tile
+		s.segments = (s.rows + s.segment - 1) / s.segment
+		s.partBytes = roundUp64(s.segments * s.m * s.k * sizeOf[T]())
+	}
+	par := gemm.Parallel(serial)
+	s.nslots = min(s.segments, runtime.GOMAXPROCS(0))
+	if together {
+		par = parallel
+	}
+	s.slots = newSlots(s.nslots)
+	last := s.rows % s.tile
+	for range s.nslots {
+		p := [2]*gemm.Plan[T]{gemm.New[T](par, true, false, s.m, s.k, min(s.tile, s.rows)), nil}
+		s.planBytes = roundUp64(p[0].Workspace())
+		if last > 0 {
+			p[1] = gemm.New[T](par, true, false, s.m, s.k, last)
+			s.planBytes = max(s.planBytes, roundUp64(p[1].Workspace()))
+		}
+		s.plans = append(s.plans, p)
+	}
+	if s.direct == nil {
+		s.tileBytes = roundUp64(s.tile * s.k * sizeOf[T]())
+	}
+	s.grain = 4096
+	s.body = func(lo, hi int) {
+		slot := <-s.slots
+		for i := lo; i < hi; i++ {
+			s.sum(slot, i, s.parts[i*s.m*s.k:(i+1)*s.m*s.k])
+		}
+		s.slots <- slot
+	}
+	s.sumBody = func(lo, hi int) {
+		c := s.c[lo:hi]
+		copy(c, s.parts[lo:hi])
+		for i := 1; i < s.segments; i++ {
+			addTo(c, s.parts[i*s.m*s.k+lo:i*s.m*s.k+hi])
+		}
+	}
+	s.fillGrain = max(rowSumTile/k, 16)
+	s.fillBody = func(lo, hi int) {
+		slot := <-s.slots
+		s.begin(slot)
+		s.produce(slot, s.fillDst[lo*s.k:hi*s.k], s.fillFrom+lo, s.fillFrom+hi)
+		s.slots <- slot
+	}
+	if together && s.direct == nil {
+		// The tile is produced by several workers, each with a slot.
+		s.nslots = min((s.tile+s.fillGrain-1)/s.fillGrain, max(runtime.GOMAXPROCS(0), 1))
+		s.slots = newSlots(max(s.nslots, 1))
+	}
+}
+
+func (s *rowSum[T]) begin(slot int) {
+	if s.start != nil {
+		s.start(slot, s.own[slot*s.startBytes:(slot+1)*s.startBytes])
+	}
+}
+
+// run computes c.
+func (s *rowSum[T]) run(b *Backend, c []T) {
+	if s.rows == 0 || s.m == 0 || s.k == 0 {
+		clear(c)
+		return
+	}
+	if s.op != nil {
+		s.op.prepare()
+	}
+	each := s.planBytes + s.tileBytes
+	own := s.partBytes + len(s.plans)*each
+	ws := b.scratch.take(own + s.nslots*s.startBytes)
+	s.ws, s.own, s.c = ws.t.Bytes()[s.partBytes:own], ws.t.Bytes()[own:], c
+	if s.segments == 1 {
+		s.together()
+	} else {
+		s.parts = tensor.Cast[T](ws.t.Bytes(), s.segments*s.m*s.k)
+		parallel(s.segments, 1, s.body)
+		parallel(s.m*s.k, s.grain, s.sumBody)
+	}
+	s.ws, s.own, s.c, s.parts = nil, nil, nil, nil
+	b.scratch.give(ws)
+}
+
+// sum computes the partial sum of segment i.
+func (s *rowSum[T]) sum(slot, i int, c []T) {
+	each := s.planBytes + s.tileBytes
+	ws := s.ws[slot*each : (slot+1)*each]
+	end := min((i+1)*s.segment, s.rows)
+	s.begin(slot)
+	for lo := i * s.segment; lo < end; lo += s.tile {
+		hi := min(lo+s.tile, end)
+		x := tensor.Cast[T](ws[s.planBytes:], (hi-lo)*s.k)
+		s.produce(slot, x, lo, hi)
+		s.product(slot, x, lo, hi, lo > i*s.segment, c, ws)
+	}
+}
+
+// together computes c tile by tile with all workers on each.
+func (s *rowSum[T]) together() {
+	for lo := 0; lo < s.rows; lo += s.tile {
+		hi := min(lo+s.tile, s.rows)
+		x := s.direct
+		if x != nil {
+			x = x[lo*s.k:]
+		} else {
+			x = tensor.Cast[T](s.ws[s.planBytes:], (hi-lo)*s.k)
+			s.fillDst, s.fillFrom = x, lo
+			parallel(hi-lo, s.fillGrain, s.fillBody)
+		}
+		s.product(0, x, lo, hi, lo > 0, s.c, s.ws)
+	}
+}
+
+func (s *rowSum[T]) product(slot int, x []T, lo, hi int, accumulate bool, c []T, ws []byte) {
+	p := s.plans[slot][0]
+	if hi-lo != min(s.tile, s.rows) {
+		p = s.plans[slot][1]
+	}
+	p.Run(s.a[lo*s.lda:], s.lda, x, s.k, accumulate, c, s.k, ws)
+}

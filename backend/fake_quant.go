@@ -1,0 +1,42 @@
+package backend
+
+import "github.com/goqat/goqat/quant"
+
+// FakeQuant rounds to the grid of a quantizer and back,
+//
+//	y = Scale * (clamp(round(x/Scale) + Zero) - Zero)
+//
+// Inputs: x, scale float32 [1 or channels], zero int32 (same shape).
+// Outputs: y, and the bit mask of the elements inside the code range, tested
+// on the unclamped integer, inclusive at both ends. The gradient is the
+// straight-through estimator dx = dy * mask; with Learn also that of the
+// scale by LSQ (Esser et al., 2020, eq. 3; see LSQGrad).
+type FakeQuant struct {
+	Rule   quant.Rule
+	Scheme quant.Scheme
+	Learn  bool
+}
+
+// OpName returns "fake_quant".
+func (FakeQuant) OpName() string { return "fake_quant" }
+
+// STEGrad is dx = dy where the mask bit is set, else 0. Inputs: dy, mask.
+type STEGrad struct{}
+
+// OpName returns "ste_grad".
+func (STEGrad) OpName() string { return "ste_grad" }
+
+// LSQGrad is the gradient of a quantizer with a learned scale. Inputs: dy, x,
+// scale, zero. Outputs: dx by the straight-through estimator, and dscale
+//
+//	sum(dy * (round(x/s) - x/s))  inside the range,
+//	sum(dy * (lo - zero)) or sum(dy * (hi - zero))  outside,
+//
+// times 1/sqrt(elements a scale * hi).
+type LSQGrad struct {
+	Rule   quant.Rule
+	Scheme quant.Scheme
+}
+
+// OpName returns "lsq_grad".
+func (LSQGrad) OpName() string { return "lsq_grad" }

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// dot writes the products of one group of four codes of h rows with w vectors
+// of channels. free are the registers behind the tile; group counts the
+// groups since the pointers moved.
+type dot struct {
+	groupBytes int // of a row of A
+	write      func(s isa, h, w, group int, acc func(r, v int) VecPhysical, free []VecPhysical)
+}
+
+func ints(s isa, dtype, arch string, d dot, widths ...int) {
+	for _, h := range s.heights {
+		for _, w := range widths {
+			intTile(s, dtype, arch, d, h, w)
+		}
+	}
+}
+
+// channels returns the operand for vector v of the channels at a group.
+func channels(s isa, v, group int) Mem {
+	if s.zmm && v == 1 { // The panel behind.
+		return Mem{Base: regB, Index: regBS, Scale: 1, Disp: 64 * group}
+	}
+	return Mem{Base: regB, Disp: 64*group + s.bytes()*v}
+}
+
+var (
+	dotBytesEVEX = dot{4, func(s isa, h, w, group int, acc func(r, v int) VecPhysical, free []VecPhysical) {
+		b, x := free[:w], free[w:]
+		for v := range w {
+			VMOVDQU32(channels(s, v, group), b[v])
+		}
+		for r := range h {
+			t := x[r%min(len(x), 4)]
+			VPBROADCASTD(rowAt(r, 4*group), t)
+			for v := range w {
+				VPDPBUSD(b[v], t, acc(r, v))
+			}
+		}
+	}}
+	dotBytesVEX = dot{4, func(s isa, h, w, group int, acc func(r, v int) VecPhysical, free []VecPhysical) {
+		b, x := free[:w], free[w:]
+		for v := range w {
+			VMOVDQU(channels(s, v, group), b[v])
+		}
+		for r := range h {
+			t := x[r%min(len(x), 4)]
+			VPBROADCASTD(rowAt(r, 4*group), t)
+			for v := range w {
+				dotVEX(b[v], t, acc(r, v))
+			}
+		}
+	}}
+	// dotWords multiplies 16-bit pairs: exact, as no sum of bytes is in 16
+	// bits. Codes (0,2) and (1,3) of a group are the pairs, for which the
+	// even and the odd bytes of the weights are widened in place.
+	dotWords = dot{8, func(s isa, h, w, group int, acc func(r, v int) VecPhysical, free []VecPhysical) {
+		even, odd, x, t := free[0], free[1], free[2], free[3]
+		for v := range w {
+			if s.zmm {
+				VMOVDQU32(channels(s, v, group), odd)
+			} else {
+				VMOVDQU(channels(s, v, group), odd)
+			}
+			VPSLLW(Imm(8), odd, even)
+			VPSRAW(Imm(8), even, even)
+			VPSRAW(Imm(8), odd, odd)
+			for r := range h {
+				for i, pair := range []VecPhysical{even, odd} {
+					VPBROADCASTD(rowAt(r, 8*group+4*i), x)
+					VPMADDWD(pair, x, t)
+					VPADDD(t, acc(r, v), acc(r, v))
+				}
+			}
+		}
+	}}
+)
+
+// dotVEX is the VEX form of VPDPBUSD of AVX-VNNI, which neither avo nor the
+// assembler knows: VEX.256.66.0F38.W0 50 /r.
+func dotVEX(weights, codes, acc VecPhysical) {
+	b, x, a := index(weights), index(codes), index(acc)
+	Comment(fmt.Sprintf("VPDPBUSD Y%d, Y%d, Y%d", b, x, a))
+	for _, v := range []int{
+		0xC4,
+		(a>>3^1)<<7 | 0x40 | (b>>3^1)<<5 | 0x02,
+		(^x&15)<<3 | 0x05,
+		0x50,
+		0xC0 | (a&7)<<3 | b&7,
+	} {
+		Instruction(&ir.Instruction{Opcode: "BYTE", Operands: []Op{U8(v)}})
+	}
+}
+
+// intTile writes the integer kernel of h rows and w vectors of channels.
+func intTile(s isa, dtype, arch string, d dot, h, w int) {
+	name := fmt.Sprintf("gemm%sTile%dx%d%s", dtype, h, w*s.lanes(), arch)
+	elem, mask := "byte", "mask uint64"
+	if d.groupBytes == 8 {
+		elem = "int16"
+	}
+	if !s.zmm {
+		mask = "mask *int32"
+	}
+	TEXT(name, NOSPLIT, "func(passes, k4 uintptr, a *"+elem+", rsA uintptr, b *byte, panel uintptr, init, c *int32, ldc uintptr, "+mask+")")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s computes tiles of %d x %d sums, passes of them below each other.", name, h, w*s.lanes()),
+		"Strides are in bytes, passes at least 1; mask selects the columns to store.")
+	acc := func(r, v int) VecPhysical { return s.vec(r*w + v) }
+	var free []VecPhysical
+	for i := h * w; i < s.registers(); i++ {
+		free = append(free, s.vec(i))
+	}
+	Load(Param("a"), regA)
+	Load(Param("rsA"), regRS)
+	Load(Param("panel"), regBS)
+	Load(Param("c"), regC)
+	Load(Param("ldc"), regLDC)
+	rowStrides(h)
+
+	Label("pass")
+	startRows(h)
+	Load(Param("init"), regB)
+	for v := range w {
+		if s.zmm {
+			VMOVDQU32(Mem{Base: regB, Disp: v * s.bytes()}, acc(0, v))
+		} else {
+			VMOVDQU(Mem{Base: regB, Disp: v * s.bytes()}, acc(0, v))
+		}
+		for r := 1; r < h; r++ {
+			if s.zmm {
+				VMOVDQA32(acc(0, v), acc(r, v))
+			} else {
+				VMOVDQA(acc(0, v), acc(r, v))
+			}
+		}
+	}
+	Load(Param("b"), regB)
+	move := func(groups int) {
+		ADDQ(Imm(uint64(groups*d.groupBytes)), regP0)
+		if h > 9 {
+			ADDQ(Imm(uint64(groups*d.groupBytes)), regP1)
+		}
+		ADDQ(I32(int32(64*groups)), regB)
+	}
+	const unroll = 4
+	Load(Param("k4"), regK)
+	SUBQ(Imm(unroll), regK)
+	JCS(LabelRef("tail"))
+	Label("loop")
+	for g := range unroll {
+		d.write(s, h, w, g, acc, free)
+	}
+	move(unroll)
+	SUBQ(Imm(unroll), regK)
+	JCC(LabelRef("loop"))
+	Label("tail")
+	ADDQ(Imm(unroll), regK)
+	JEQ(LabelRef("done"))
+	Label("one")
+	d.write(s, h, w, 0, acc, free)
+	move(1)
+	SUBQ(Imm(1), regK)
+	JNE(LabelRef("one"))
+
+	Label("done")
+	full := loadMasks(s, w, free[:w])
+	rows := func(f func(r, v int, m Mem)) {
+		for r := range h {
+			for v := range w {
+				f(r, v, Mem{Base: regC, Disp: v * s.bytes()})
+			}
+			ADDQ(regLDC, regC)
+		}
+	}
+	full("masked")
+	rows(func(r, v int, m Mem) {
+		if s.zmm {
+			VMOVDQU32(acc(r, v), m)
+		} else {
+			VMOVDQU(acc(r, v), m)
+		}
+	})
+	JMP(LabelRef("stored"))
+	Label("masked")
+	rows(func(r, v int, m Mem) {
+		if s.zmm {
+			VMOVDQU32(acc(r, v), []OpmaskPhysical{K1, K2}[v], m)
+		} else {
+			VPMASKMOVD(acc(r, v), free[v], m)
+		}
+	})
+	Label("stored")
+	nextPass(h, "pass")
+	VZEROUPPER()
+	RET()
+}
+
+// widenS16 writes the kernels that lay out codes for dotWords.
+func widenS16() {
+	for _, signed := range []bool{true, false} {
+		name, doc := "widenS8AVX2", "signed"
+		if !signed {
+			name, doc = "widenU8AVX2", "unsigned"
+		}
+		TEXT(name, NOSPLIT, "func(blocks uintptr, dst *int16, src *byte)")
+		Pragma("noescape")
+		Doc(name + " widens 16 x blocks " + doc + " codes to 16 bits, each four in the order 0, 2, 1, 3.")
+		Load(Param("blocks"), regK)
+		Load(Param("dst"), regC)
+		Load(Param("src"), regA)
+		Label("loop")
+		if signed {
+			VPMOVSXBW(Mem{Base: regA}, Y0)
+		} else {
+			VPMOVZXBW(Mem{Base: regA}, Y0)
+		}
+		VPSHUFLW(Imm(0xD8), Y0, Y0)
+		VPSHUFHW(Imm(0xD8), Y0, Y0)
+		VMOVDQU(Y0, Mem{Base: regC})
+		ADDQ(Imm(16), regA)
+		ADDQ(Imm(32), regC)
+		SUBQ(Imm(1), regK)
+		JNE(LabelRef("loop"))
+		VZEROUPPER()
+		RET()
+	}
+}
+
+func index(v VecPhysical) int { return int(ToPhysical(v).PhysicalIndex()) }

@@ -1,0 +1,61 @@
+package op
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/graph"
+	"github.com/goqat/goqat/tensor"
+)
+
+func init() {
+	graph.Register(backend.ConvDequant{}, graph.Def{
+		Infer: func(op backend.Op, in []tensor.Spec) ([]tensor.Spec, error) {
+			if err := wantPresent(in, 6, 0, 1, 2, 3, 4); err != nil {
+				return nil, err
+			}
+			y, err := codesConv(op.(backend.ConvDequant).Conv, in[0], in[3])
+			if err != nil {
+				return nil, err
+			}
+			return inferDequant(in, y)
+		},
+		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
+			c := n.Op.(backend.ConvDequant).Conv
+			sx, zx, sw := n.In[1], n.In[2], n.In[4]
+			dx, dw, db := convCodesGrad(g, c, d[0], n.In[0], sx, zx, n.In[3], sw, value(n.In, 5))
+			return []graph.Value{dx, {}, {}, dw, {}, db}[:len(n.In)]
+		},
+		NoONNX: "written as DequantizeLinear and Conv",
+	})
+}
+
+// inferDequant checks scales, zero point and bias of a layer on codes with a
+// float result of shape y: inputs cx, sx, zx, cw, sw, bias?.
+func inferDequant(in []tensor.Spec, y tensor.Shape) ([]tensor.Spec, error) {
+	x, w := in[0], in[3]
+	if w.DType != tensor.I8 {
+		return nil, fmt.Errorf("op: weight codes are %v, want int8 with zero point 0", w.DType)
+	}
+	o := w.Shape[0]
+	err := errors.Join(
+		wantEntries(in, 1, "scale of x", tensor.F32, 1),
+		wantEntries(in, 2, "zero point of x", tensor.I32, 1),
+		wantEntries(in, 4, "scale of w", tensor.F32, 1, o),
+		wantEntries(in, 5, "bias", tensor.F32, o),
+		wantAccumulator(codeSpan(x.DType, true), codeSpan(w.DType, false), innerProduct(w.Shape), false))
+	return one(tensor.Spec{DType: tensor.F32, Shape: y}), err
+}
+
+// convCodesGrad returns the gradients of a convolution whose operands are
+// codes, given that of its real result: the codes are the exact operands, so
+// nothing is dequantized on the way. db is absent without a bias.
+func convCodesGrad(g *graph.Graph, c backend.Conv, dz, cx, sx, zx, cw, sw, bias graph.Value) (dx, dw, db graph.Value) {
+	dx = g.Apply(backend.ConvGradInput{Conv: c, Input: tensor.NewDims(cx.Shape()...)}, dz, cw, sw)
+	dw = g.Apply(backend.ConvGradWeight{Conv: c, Weight: tensor.NewDims(cw.Shape()...)}, dz, cx, sx, zx)
+	if !bias.Absent() {
+		db = g.Apply(backend.BiasGrad{}, dz)
+	}
+	return dx, dw, db
+}

@@ -1,0 +1,333 @@
+package program
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/graph"
+	"github.com/goqat/goqat/tensor"
+)
+
+// Memory is what a program holds, in bytes, known before the first step.
+type Memory struct {
+	Params int64 // Trained parameters.
+	States int64 // Statistics, observers, scales, optimizer moments.
+	Consts int64
+	Inputs int64
+	// Arena is the one block that all computed values share; Values is their
+	// sum without sharing.
+	Arena  int64
+	Values int64
+	// Saved is the part of Values kept from the forward to the backward pass.
+	Saved int64
+}
+
+// Total returns the sum of what is allocated.
+func (m Memory) Total() int64 { return m.Params + m.States + m.Consts + m.Inputs + m.Arena }
+
+// MemoryError says that a program needs more than it may have.
+type MemoryError struct {
+	Need, Limit int64
+	Memory      Memory
+}
+
+// Error returns one line with the remedy.
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("program: needs %d MiB (arena %d, parameters %d, states %d), the limit is %d MiB: use a smaller batch",
+		e.Need>>20, e.Memory.Arena>>20, e.Memory.Params>>20, e.Memory.States>>20, e.Limit>>20)
+}
+
+const arenaAlign = 64
+
+// storage is one block of the arena, shared by a value and its views.
+type storage struct {
+	bytes       int
+	first, last int // node indices of definition and last use
+	offset      int
+}
+
+// plan is the memory of all computed values.
+type plan struct {
+	root   map[int]int // value id -> id of the value that owns its storage
+	blocks map[int]*storage
+	order  []int
+	live   map[*graph.Node]bool
+	used   map[int]bool
+	total  int
+	saved  int // bytes alive across the start of the backward pass
+	// newest maps an updated storage to the value that has it after the
+	// update: reading an older one would see the new contents.
+	newest map[int]int
+}
+
+// planMemory finds the nodes that outputs or state updates need, and gives
+// each computed value an offset such that values alive together never
+// overlap. forward is the number of nodes before the backward pass.
+func planMemory(g *graph.Graph, forward int) (*plan, error) {
+	p := &plan{root: map[int]int{}, blocks: map[int]*storage{}, live: map[*graph.Node]bool{}, used: map[int]bool{}, newest: map[int]int{}}
+	nodes := g.Nodes()
+	mark := func(v graph.Value) { p.used[v.ID()] = true }
+	for _, o := range g.Outputs() {
+		mark(o.Value)
+	}
+	for i := len(nodes) - 1; i >= 0; i-- {
+		n := nodes[i]
+		need := false
+		for j, o := range n.Out {
+			need = need || p.used[o.ID()]
+			if u, ok := n.Op.(backend.Updater); ok && u.Updates(j) >= 0 {
+				need = true
+			}
+		}
+		if !need {
+			continue
+		}
+		p.live[n] = true
+		for _, v := range n.In {
+			if !v.Absent() {
+				mark(v)
+			}
+		}
+	}
+	at, backward := 0, 0
+	for i, n := range nodes {
+		if i == forward {
+			backward = at
+		}
+		if !p.live[n] {
+			continue
+		}
+		for _, v := range n.In {
+			if v.Absent() {
+				continue
+			}
+			own := p.owner(v.ID())
+			if b := p.blocks[own]; b != nil {
+				b.last = at
+			}
+			if latest, ok := p.newest[own]; ok && latest != v.ID() {
+				return nil, fmt.Errorf("program: node %s reads %s after it was updated in place", n.Name, v.Name())
+			}
+		}
+		if err := p.define(n, at); err != nil {
+			return nil, err
+		}
+		at++
+	}
+	for _, o := range g.Outputs() {
+		if b := p.blocks[p.owner(o.Value.ID())]; b != nil {
+			b.last = at
+		}
+	}
+	if backward > 0 {
+		for _, b := range p.blocks {
+			if b.first < backward && b.last >= backward {
+				p.saved += b.bytes
+			}
+		}
+	}
+	p.place()
+	return p, nil
+}
+
+func (p *plan) owner(id int) int {
+	for {
+		r, ok := p.root[id]
+		if !ok {
+			return id
+		}
+		id = r
+	}
+}
+
+func (p *plan) define(n *graph.Node, at int) error {
+	_, isView := n.Op.(backend.Viewer)
+	u, _ := n.Op.(backend.Updater)
+	for j, o := range n.Out {
+		if u != nil && u.Updates(j) >= 0 {
+			in := n.In[u.Updates(j)]
+			if !in.Spec().Equal(o.Spec()) {
+				return fmt.Errorf("program: node %s updates %s of type %v with %v", n.Name, in.Name(), in.Spec(), o.Spec())
+			}
+			p.root[o.ID()] = in.ID()
+			p.newest[p.owner(in.ID())] = o.ID()
+			continue
+		}
+		if isView && j == 0 {
+			p.root[o.ID()] = n.In[0].ID()
+			continue
+		}
+		if p.used[o.ID()] {
+			p.blocks[o.ID()] = &storage{bytes: (o.Spec().Bytes() + arenaAlign - 1) / arenaAlign * arenaAlign, first: at, last: at}
+			p.order = append(p.order, o.ID())
+		}
+	}
+	return nil
+}
+
+// place packs the blocks: largest first, each at the lowest offset that is
+// free for its whole lifetime.
+func (p *plan) place() {
+	ids := slices.Clone(p.order)
+	slices.SortStableFunc(ids, func(a, b int) int { return cmp.Compare(p.blocks[b].bytes, p.blocks[a].bytes) })
+	var placed []*storage // by offset
+	for _, id := range ids {
+		b := p.blocks[id]
+		off := 0
+		for _, q := range placed {
+			if q.last < b.first || q.first > b.last || q.bytes == 0 {
+				continue
+			}
+			if off+b.bytes <= q.offset {
+				break
+			}
+			off = max(off, q.offset+q.bytes)
+		}
+		b.offset = off
+		p.total = max(p.total, off+b.bytes)
+		i, _ := slices.BinarySearchFunc(placed, b, func(x, y *storage) int { return cmp.Compare(x.offset, y.offset) })
+		placed = slices.Insert(placed, i, b)
+	}
+}
+
+// build allocates the memory and binds the nodes.
+func (p *Program) build(ctx context.Context, limit int64) error {
+	pl, err := planMemory(p.g, p.forward)
+	if err != nil {
+		return err
+	}
+	p.account(pl)
+	if need := p.mem.Total(); limit > 0 && need > limit {
+		return &MemoryError{Need: need, Limit: limit, Memory: p.mem}
+	}
+	bufs := map[int]backend.Buffer{}
+	if err := p.leaves(ctx, pl, bufs); err != nil {
+		return err
+	}
+	arena, err := p.b.Alloc(tensor.Of(tensor.U8, pl.total))
+	if err != nil {
+		return fmt.Errorf("program: arena of %d bytes: %w", pl.total, err)
+	}
+	buffer := func(v graph.Value) (backend.Buffer, error) {
+		if b := bufs[v.ID()]; b != nil {
+			return b, nil
+		}
+		own := pl.owner(v.ID())
+		var b backend.Buffer
+		var err error
+		if blk := pl.blocks[own]; blk != nil {
+			b, err = p.b.View(arena, blk.offset, v.Spec())
+		} else if base := bufs[own]; base != nil {
+			b, err = p.b.View(base, 0, v.Spec())
+		} else {
+			return nil, nil // Nobody uses this result.
+		}
+		bufs[v.ID()] = b
+		return b, err
+	}
+	for _, n := range p.g.Nodes() {
+		if !pl.live[n] {
+			continue
+		}
+		if _, ok := n.Op.(backend.Viewer); ok {
+			continue
+		}
+		if err := p.bind(n, buffer); err != nil {
+			return err
+		}
+	}
+	for _, o := range p.g.Outputs() {
+		b, err := buffer(o.Value)
+		if err != nil {
+			return fmt.Errorf("program: output %s: %w", o.Name, err)
+		}
+		p.outs[o.Name] = b
+	}
+	return nil
+}
+
+func (p *Program) bind(n *graph.Node, buffer func(graph.Value) (backend.Buffer, error)) error {
+	in := make([]backend.Buffer, len(n.In))
+	out := make([]backend.Buffer, len(n.Out))
+	for i, v := range n.In {
+		if v.Absent() {
+			continue
+		}
+		b, err := buffer(v)
+		if err != nil {
+			return nodeError(n, err)
+		}
+		in[i] = b
+	}
+	for i, v := range n.Out {
+		b, err := buffer(v)
+		if err != nil {
+			return nodeError(n, err)
+		}
+		out[i] = b
+	}
+	k, err := p.b.Bind(n.Op, out, in)
+	if err != nil {
+		return nodeError(n, err)
+	}
+	p.steps = append(p.steps, step{k, n})
+	return nil
+}
+
+// leaves provides inputs, params, states and constants that live nodes or
+// outputs use, and all params and states, used or not, so that a State is
+// complete whichever program made it.
+func (p *Program) leaves(ctx context.Context, pl *plan, bufs map[int]backend.Buffer) error {
+	for _, v := range p.g.Inputs() {
+		b, err := p.b.Alloc(v.Spec())
+		if err != nil {
+			return fmt.Errorf("program: input %s: %w", v.Name(), err)
+		}
+		p.inputs[v.Name()] = b
+		bufs[v.ID()] = b
+	}
+	for _, k := range []graph.Kind{graph.Param, graph.State} {
+		for _, v := range p.g.Values(k) {
+			b, err := p.state.buffer(ctx, v.Name(), v.Spec(), v.Init())
+			if err != nil {
+				return err
+			}
+			bufs[v.ID()] = b
+		}
+	}
+	for _, v := range p.g.Values(graph.Const) {
+		if !pl.used[v.ID()] {
+			continue
+		}
+		b, err := p.b.Alloc(v.Spec())
+		if err == nil {
+			err = p.b.Write(ctx, b, v.Init().Bytes())
+		}
+		if err != nil {
+			return fmt.Errorf("program: constant %s: %w", v.Name(), err)
+		}
+		bufs[v.ID()] = b
+	}
+	return nil
+}
+
+func (p *Program) account(pl *plan) {
+	sum := func(vs []graph.Value, all bool) (n int64) {
+		for _, v := range vs {
+			if all || pl.used[v.ID()] {
+				n += int64(v.Spec().Bytes())
+			}
+		}
+		return n
+	}
+	p.mem = Memory{
+		Params: sum(p.g.Values(graph.Param), true), States: sum(p.g.Values(graph.State), true),
+		Consts: sum(p.g.Values(graph.Const), false), Inputs: sum(p.g.Inputs(), true), Arena: int64(pl.total), Saved: int64(pl.saved),
+	}
+	for _, id := range pl.order {
+		p.mem.Values += int64(pl.blocks[id].bytes)
+	}
+}

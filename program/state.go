@@ -1,0 +1,132 @@
+package program
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/graph"
+	"github.com/goqat/goqat/tensor"
+)
+
+// State holds the persistent tensors of a model on a backend, by name:
+// parameters, running statistics, observers, scales, optimizer moments.
+// Programs compiled with the same State share them: the training program,
+// the evaluation program, and those of later phases.
+type State struct {
+	b  backend.Backend
+	mu sync.Mutex
+	m  map[string]backend.Buffer
+	// order keeps the names in the order of creation, which checkpoints and
+	// reports use.
+	order []string
+}
+
+// NewState returns an empty State on b.
+func NewState(b backend.Backend) *State {
+	return &State{b: b, m: map[string]backend.Buffer{}}
+}
+
+// Backend returns where the tensors live.
+func (s *State) Backend() backend.Backend { return s.b }
+
+// Names returns the names of all tensors in the order of creation.
+func (s *State) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.order)
+}
+
+// Has reports whether there is a tensor of this name.
+func (s *State) Has(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m[name] != nil
+}
+
+// Read copies a tensor to the host.
+func (s *State) Read(ctx context.Context, name string) (*tensor.Tensor, error) {
+	s.mu.Lock()
+	b := s.m[name]
+	s.mu.Unlock()
+	if b == nil {
+		return nil, fmt.Errorf("program: no state tensor %q", name)
+	}
+	t := tensor.New(b.Spec())
+	if err := s.b.Read(ctx, t.Bytes(), b); err != nil {
+		return nil, fmt.Errorf("program: read %s: %w", name, err)
+	}
+	return t, nil
+}
+
+// Write replaces the contents of a tensor, or creates it. An existing one
+// must have the same type.
+func (s *State) Write(ctx context.Context, name string, t *tensor.Tensor) error {
+	b, err := s.buffer(ctx, name, t.Spec(), nil)
+	if err != nil {
+		return err
+	}
+	if err := s.b.Write(ctx, b, t.Bytes()); err != nil {
+		return fmt.Errorf("program: write %s: %w", name, err)
+	}
+	return nil
+}
+
+// buffer returns the tensor of this name, creating it with the contents init.
+func (s *State) buffer(ctx context.Context, name string, spec tensor.Spec, init *tensor.Tensor) (backend.Buffer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.m[name]; b != nil {
+		if !b.Spec().Equal(spec) {
+			return nil, fmt.Errorf("program: state tensor %s is %v, the graph wants %v", name, b.Spec(), spec)
+		}
+		return b, nil
+	}
+	b, err := s.b.Alloc(spec)
+	if err != nil {
+		return nil, fmt.Errorf("program: %s: %w", name, err)
+	}
+	if init != nil {
+		if err := s.b.Write(ctx, b, init.Bytes()); err != nil {
+			return nil, fmt.Errorf("program: %s: %w", name, err)
+		}
+	}
+	s.m[name] = b
+	s.order = append(s.order, name)
+	return b, nil
+}
+
+// Snapshot copies all tensors to the host.
+func (s *State) Snapshot(ctx context.Context) (map[string]*tensor.Tensor, error) {
+	out := map[string]*tensor.Tensor{}
+	for _, n := range s.Names() {
+		t, err := s.Read(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		out[n] = t
+	}
+	return out, nil
+}
+
+// StoreTo makes the tensors of s the initial contents of the params and
+// states of g, so that g can be written to a file or converted.
+func (s *State) StoreTo(ctx context.Context, g *graph.Graph) error {
+	for _, k := range []graph.Kind{graph.Param, graph.State} {
+		for _, v := range g.Values(k) {
+			if !s.Has(v.Name()) {
+				continue
+			}
+			t, err := s.Read(ctx, v.Name())
+			if err != nil {
+				return err
+			}
+			if err := v.SetInit(t); err != nil {
+				return fmt.Errorf("program: %w", err)
+			}
+		}
+	}
+	return nil
+}
