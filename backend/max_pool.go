@@ -3,7 +3,8 @@ package backend
 import "github.com/goqat/goqat/tensor"
 
 // MaxPool takes the largest element under each window position, the first of
-// equal ones; padding never wins, and a NaN always does, as in PyTorch.
+// equal ones; padding never wins, and a NaN always does (the last of several),
+// as in PyTorch.
 // Ceil rounds the size of the result up. Input: x
 // [batch, height, width, channels] or [batch, length, channels], floats or
 // codes. Outputs: y, and for each of its elements the int32 position

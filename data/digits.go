@@ -10,15 +10,16 @@ import (
 
 // The data set "digits": handwriting drawn by a program from stroke skeletons,
 // on noisy paper, with neighbours, loose lines and covered parts. It needs no
-// file and no network and is the same, byte for byte, on every machine. A CNN of
-// 16, 32 and 64 channels gets 96 to 98 % of it right, and loses some points with
-// 2-bit weights.
+// file and no network and is the same, byte for byte, on every machine. Of its
+// validation part a CNN of 16, 32 and 64 channels with strides and a global pool
+// gets 94 to 96 % right after 10 to 20 epochs, and 5 to 6 points less with 2-bit
+// weights and 4-bit activations; a CNN with max pools gets 99 %.
 const (
 	digitsTrain = 6000
 	digitsVal   = 1500
 	digitsSeed  = 1
-	digitsMean  = 0.3044
-	digitsStd   = 0.2265
+	digitsMean  = 0.234
+	digitsStd   = 0.213
 )
 
 func openDigits(ctx context.Context, _ string, opt *Options) (*Splits, error) {

@@ -31,9 +31,9 @@ type wave struct{ fx, fy, phase, ax, ay int32 }
 func newPen(r *splitmix) pen {
 	var p pen
 	// 140 units of height become 13 to 21 pixels.
-	sy := int64(r.between(12*q, 17*q)) * 65536 / 140
-	sx := sy * int64(r.between(70, 115)) / 100
-	turn, slant := int32(r.between(-10, 10)), int64(r.between(-90, 70)) // 1/256 turn, 1/256
+	sy := int64(r.between(17*q, 20*q)) * 65536 / 140
+	sx := sy * int64(r.between(82, 108)) / 100
+	turn, slant := int32(r.between(-6, 6)), int64(r.between(-60, 40)) // 1/256 turn, 1/256
 	c, s := int64(cos256(turn)), int64(sin256(turn))
 	// rotation * shear * scale
 	p.xx = c * sx >> 14
@@ -43,9 +43,9 @@ func newPen(r *splitmix) pen {
 	p.dx = int32(digitSide*q/2 + r.between(-3*q, 3*q))
 	p.dy = int32(digitSide*q/2 + r.between(-3*q, 3*q))
 	for i := range p.wave {
-		amp := 5
+		amp := 4
 		if i > 1 {
-			amp = 3
+			amp = 2
 		}
 		f := 1 + i/2
 		p.wave[i] = wave{
@@ -54,7 +54,7 @@ func newPen(r *splitmix) pen {
 		}
 	}
 	p.jitter = int32(r.between(0, 3))
-	p.half = int32(r.between(q*55/100, q*165/100))
+	p.half = int32(r.between(q*75/100, q*145/100))
 	return p
 }
 
@@ -177,15 +177,15 @@ func (c *canvas) digit(seed, i uint64, pix []uint8) int32 {
 
 	// Paper: a level, a slope over the image, and slow waves. Gray values are in
 	// 1/256 here and stay within [0, 255].
-	paper, ink := int32(r.between(10, 90)), int32(r.between(140, 250))
-	if ink-paper < 100 {
-		ink = paper + 100
+	paper, ink := int32(r.between(8, 64)), int32(r.between(160, 250))
+	if ink-paper < 120 {
+		ink = paper + 120
 	}
-	if r.chance(10) {
+	if r.chance(5) {
 		paper, ink = 255-paper, 255-ink
 	}
-	gx, gy := int32(r.between(-180, 180)), int32(r.between(-180, 180))
-	fx, fy, ph, amp := int32(r.between(-9, 9)), int32(r.between(-9, 9)), int32(r.below(256)), int32(r.between(0, 22))
+	gx, gy := int32(r.between(-140, 140)), int32(r.between(-140, 140))
+	fx, fy, ph, amp := int32(r.between(-9, 9)), int32(r.between(-9, 9)), int32(r.below(256)), int32(r.between(0, 16))
 	for k := range c.level {
 		x, y := int32(k%digitSide), int32(k/digitSide)
 		c.level[k] = paper*256 + gx*(x-14) + gy*(y-14) + amp*sin256(fx*x+fy*y+ph)/64
@@ -200,7 +200,7 @@ func (c *canvas) digit(seed, i uint64, pix []uint8) int32 {
 		c.blur(int32(r.between(1, 6)))
 	}
 
-	noise := int32(r.between(4, 26)) // peak of a triangular distribution
+	noise := int32(r.between(4, 20)) // peak of a triangular distribution
 	for k, v := range c.level {
 		n := r.next()
 		v += (int32(n&0xffff) - int32(n>>16&0xffff)) * noise / 256
@@ -214,7 +214,7 @@ func (c *canvas) digit(seed, i uint64, pix []uint8) int32 {
 
 // clutter draws what is not the digit: pieces of neighbours, and loose lines.
 func (c *canvas) clutter(r *splitmix, paper, ink int32) {
-	if r.chance(22) {
+	if r.chance(12) {
 		p := newPen(r)
 		side := int32(r.between(16*q, 20*q))
 		if r.chance(50) {
@@ -224,8 +224,8 @@ func (c *canvas) clutter(r *splitmix, paper, ink int32) {
 		ways := glyphs[r.below(10)]
 		c.write(ways[r.below(len(ways))], &p, ink*256, int32(r.between(150, 256)), r)
 	}
-	for range r.below(3) {
-		tone := paper + (ink-paper)*int32(r.between(25, 70))/100
+	for range r.below(2) {
+		tone := paper + (ink-paper)*int32(r.between(20, 55))/100
 		x, y := int32(r.below(digitSide*q)), int32(r.below(digitSide*q))
 		a, n := int32(r.below(256)), int32(r.between(3, 9))
 		bend := int32(r.between(-20, 20))
@@ -244,7 +244,7 @@ func (c *canvas) clutter(r *splitmix, paper, ink int32) {
 
 // cover hides a part of the digit behind a bar of paper or a gray patch.
 func (c *canvas) cover(r *splitmix, paper, ink int32) {
-	switch r.below(7) {
+	switch r.below(10) {
 	case 0:
 		x, y := int32(r.between(6*q, 22*q)), int32(r.between(6*q, 22*q))
 		a := int32(r.below(256))

@@ -8,11 +8,6 @@ import (
 	"github.com/goqat/goqat/tensor"
 )
 
-const (
-	noSecondGrad = "gradients of gradients are not offered"
-	ofBackward = "part of the backward pass"
-)
-
 func init() {
 	graph.SetSum(backend.Add{})
 	graph.Register(backend.Add{}, graph.Def{

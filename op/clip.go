@@ -15,7 +15,7 @@ func init() {
 	})
 	graph.Register(backend.ClipGrad{}, graph.Def{
 		Infer:  inferSameTwo,
-		NoGrad: noSecondGrad,
-		NoONNX: ofBackward,
+		NoGrad: noSecond,
+		NoONNX: backwardOnly,
 	})
 }

@@ -47,8 +47,8 @@ func init() {
 			out, err := inferDropout(op.(backend.DropoutGrad).P, in)
 			return out[:min(len(out), 1)], err
 		},
-		NoGrad: noSecondGrad,
-		NoONNX: ofBackward,
+		NoGrad: noSecond,
+		NoONNX: backwardOnly,
 	})
 }
 

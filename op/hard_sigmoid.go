@@ -16,7 +16,7 @@ func init() {
 	})
 	graph.Register(backend.HardSigmoidGrad{}, graph.Def{
 		Infer:  inferSameTwo,
-		NoGrad: noSecondGrad,
-		NoONNX: ofBackward,
+		NoGrad: noSecond,
+		NoONNX: backwardOnly,
 	})
 }

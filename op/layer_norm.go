@@ -20,8 +20,8 @@ func init() {
 	})
 	graph.Register(backend.LayerNormGrad{}, graph.Def{
 		Infer:  inferLayerNormGrad,
-		NoGrad: noSecondGrad,
-		NoONNX: ofBackward,
+		NoGrad: noSecond,
+		NoONNX: backwardOnly,
 	})
 }
 

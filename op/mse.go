@@ -33,7 +33,7 @@ func init() {
 			}
 			return one(in[1]), nil
 		},
-		NoGrad: noSecondGrad,
-		NoONNX: ofBackward,
+		NoGrad: noSecond,
+		NoONNX: backwardOnly,
 	})
 }

@@ -48,8 +48,8 @@ func init() {
 			}
 			return one(tensor.Spec{DType: in[0].DType, Shape: o.Input.Slice()}), nil
 		},
-		NoGrad: noSecondGrad,
-		NoONNX: ofBackward,
+		NoGrad: noSecond,
+		NoONNX: backwardOnly,
 	})
 }
 

@@ -16,7 +16,7 @@ func init() {
 		},
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			dy := g.Apply(backend.STEGrad{}, d[0], n.Out[1])
-			return []graph.Value{sumTo(g, dy, n.In[0].Shape()), {}, {}, sumTo(g, dy, n.In[3].Shape())}
+			return []graph.Value{unbroadcast(g, dy, n.In[0].Shape()), {}, {}, unbroadcast(g, dy, n.In[3].Shape())}
 		},
 		ONNX: "com.microsoft:QLinearAdd",
 	})
@@ -47,27 +47,4 @@ func inferCodePair(s quant.Scheme, in []tensor.Spec) ([]tensor.Spec, error) {
 		return nil, fmt.Errorf("op: %w", err)
 	}
 	return []tensor.Spec{{DType: s.DType(), Shape: shape}, {DType: tensor.B1, Shape: shape}}, nil
-}
-
-// sumTo adds up v over the dimensions along which a tensor of this shape was
-// stretched to that of v.
-func sumTo(g *graph.Graph, v graph.Value, shape tensor.Shape) graph.Value {
-	from := v.Shape()
-	if v.Absent() || from.Equal(shape) {
-		return v
-	}
-	var axes tensor.Dims
-	for i, d := range from {
-		if j := i - (len(from) - len(shape)); j < 0 || shape[j] == 1 && d != 1 {
-			axes.V[axes.N] = i
-			axes.N++
-		}
-	}
-	if axes.N > 0 {
-		v = g.Apply(backend.Reduce{Kind: backend.ReduceSum, Axes: axes, KeepDims: true}, v)
-	}
-	if v.Absent() || v.Shape().Equal(shape) {
-		return v
-	}
-	return g.Apply(backend.Reshape{Shape: tensor.NewDims(shape...)}, v)
 }

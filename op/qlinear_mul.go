@@ -16,7 +16,7 @@ func init() {
 			dy := g.Apply(backend.STEGrad{}, d[0], n.Out[1])
 			times := func(i, to int) graph.Value {
 				real := g.Apply(dequantizeOf(n.In[i]), n.In[i], n.In[i+1], n.In[i+2])
-				return sumTo(g, g.Apply(backend.Mul{}, dy, real), n.In[to].Shape())
+				return unbroadcast(g, g.Apply(backend.Mul{}, dy, real), n.In[to].Shape())
 			}
 			return []graph.Value{times(3, 0), {}, {}, times(0, 3)}
 		},

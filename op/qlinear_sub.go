@@ -13,7 +13,7 @@ func init() {
 		},
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			dy := g.Apply(backend.STEGrad{}, d[0], n.Out[1])
-			return []graph.Value{sumTo(g, dy, n.In[0].Shape()), {}, {}, g.Apply(backend.Neg{}, sumTo(g, dy, n.In[3].Shape()))}
+			return []graph.Value{unbroadcast(g, dy, n.In[0].Shape()), {}, {}, g.Apply(backend.Neg{}, unbroadcast(g, dy, n.In[3].Shape()))}
 		},
 		NoONNX: "there is no such operator: written as DequantizeLinear, Sub and QuantizeLinear",
 	})

@@ -35,8 +35,8 @@ func init() {
 	})
 	graph.Register(backend.ReduceGrad{}, graph.Def{
 		Infer:  inferReduceGrad,
-		NoGrad: noSecondGrad,
-		NoONNX: ofBackward,
+		NoGrad: noSecond,
+		NoONNX: backwardOnly,
 	})
 }
 

@@ -36,7 +36,7 @@ func init() {
 			}
 			return out, nil
 		},
-		NoGrad: noSecondGrad,
-		NoONNX: ofBackward,
+		NoGrad: noSecond,
+		NoONNX: backwardOnly,
 	})
 }

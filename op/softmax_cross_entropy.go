@@ -46,8 +46,8 @@ func init() {
 			}
 			return one(in[1]), nil
 		},
-		NoGrad: noSecondGrad,
-		NoONNX: ofBackward,
+		NoGrad: noSecond,
+		NoONNX: backwardOnly,
 	})
 }
 

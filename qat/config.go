@@ -257,3 +257,23 @@ func Observers() []string {
 	slices.Sort(n)
 	return n
 }
+
+// WithBits returns a copy of c for other bit widths, 0 keeping one. Rule,
+// signs and granularity stay; below 8 bits the observers and learned scales
+// are those of [Bits].
+func (c *Config) WithBits(w, a int) *Config {
+	d := *c
+	if w == 0 {
+		w = c.Weights.Scheme.Bits
+	}
+	if a == 0 {
+		a = c.Activations.Scheme.Bits
+	}
+	b := Bits(w, a)
+	b.Weights.Scheme = d.Weights.Scheme
+	b.Weights.Scheme.Bits = w
+	b.Activations.Scheme = d.Activations.Scheme
+	b.Activations.Scheme.Bits = a
+	d.Weights, d.Activations = b.Weights, b.Activations
+	return &d
+}

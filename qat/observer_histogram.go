@@ -12,7 +12,7 @@ func init() {
 	for _, h := range []struct {
 		name   string
 		method backend.ScaleMethod
-	}{{"histogram", backend.ScaleMethodMSE}, {"histogram_mse", backend.ScaleMethodMSE}, {"percentile", backend.ScaleMethodPercentile}, {"entropy", backend.ScaleMethodEntropy}} {
+	}{{"histogram", backend.SearchMSE}, {"histogram_mse", backend.SearchMSE}, {"percentile", backend.SearchPercentile}, {"entropy", backend.SearchEntropy}} {
 		RegisterObserver(h.name, Observer{PerTensorOnly: true, Attach: func(o *Observed) (graph.Value, graph.Value) {
 			return o.histogram(h.method)
 		}})

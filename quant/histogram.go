@@ -107,19 +107,28 @@ func mergeBins(counts []int64, first, shift, move int) {
 }
 
 // CountHistogram adds the values of x to the counts. The ends must have been
-// grown to hold them; a value outside counts in the nearest bin.
+// grown to hold them; a value outside counts in the nearest bin, a NaN in the
+// last.
 func CountHistogram(counts []int64, ends []float32, x []float32) {
 	w, first, ok := BinWidth(ends, len(counts))
 	if !ok {
 		return
 	}
 	inv, last := 1/w, len(counts)-1
+	bottom, top := float32(first), float32(first+len(counts))
 	for _, v := range x {
 		t := v * inv
-		g := int(t) // Towards zero: one too many for negative fractions.
-		if float32(g) > t {
-			g--
+		switch {
+		case !(t < top):
+			counts[last]++
+		case t < bottom:
+			counts[0]++
+		default:
+			g := int(t) // Towards zero: one too many for negative fractions.
+			if float32(g) > t {
+				g--
+			}
+			counts[g-first]++
 		}
-		counts[min(max(g-first, 0), last)]++
 	}
 }

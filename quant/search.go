@@ -78,8 +78,6 @@ type RangeSearch struct {
 	first       int     // grid number of bin 0
 	bottom, top int     // the first and the last bin with a count
 	total       float64 // number of values
-	reals       []float32
-	rounded     []float32
 	magnitudes  []float64
 	levels      []float64
 	used        []int
@@ -89,7 +87,7 @@ type RangeSearch struct {
 // NewRangeSearch returns a RangeSearch for histograms of so many bins.
 func NewRangeSearch(r Rule, s Scheme, bins int) *RangeSearch {
 	lo, hi := s.Range()
-	return &RangeSearch{rule: r, scheme: s, reals: make([]float32, bins), rounded: make([]float32, bins),
+	return &RangeSearch{rule: r, scheme: s,
 		magnitudes: make([]float64, bins), logs: make([]float64, bins),
 		levels: make([]float64, hi-lo+1), used: make([]int, hi-lo+1)}
 }
@@ -97,8 +95,8 @@ func NewRangeSearch(r Rule, s Scheme, bins int) *RangeSearch {
 // load looks at a histogram; ErrRange when it has no values.
 func (h *RangeSearch) load(counts []int64, ends []float32) error {
 	w, first, ok := BinWidth(ends, len(counts))
-	if !ok || len(counts) != len(h.reals) {
-		return fmt.Errorf("%w: no histogram of %d bins with ends %v: nothing was observed", ErrRange, len(h.reals), ends)
+	if !ok || len(counts) != len(h.logs) {
+		return fmt.Errorf("%w: no histogram of %d bins with ends %v: nothing was observed", ErrRange, len(h.logs), ends)
 	}
 	h.counts, h.width, h.first, h.total, h.bottom, h.top = counts, float64(w), first, 0, -1, 0
 	for i, c := range counts {
@@ -188,20 +186,14 @@ func (h *RangeSearch) fold() {
 }
 
 // MSE returns the scale and the zero point with the least expected squared
-// error sum(count * (x - fake_quant(x))^2), x the centre of the bin, and 0
-// for the bin that starts there: ReLU makes many exact zeros. Both ends
+// error of quantization. Inside a bin values count as evenly spread, but those
+// of the bin that starts at 0 as 0: ReLU makes many exact zeros. Both ends
 // shrink together first ([SearchShrink]); an affine scheme with values on
 // both sides of 0 then moves one end after the other. It fails with
 // [ErrRange] when there are no values.
 func (h *RangeSearch) MSE(counts []int64, ends []float32) (scale float32, zero int32, err error) {
 	if err := h.load(counts, ends); err != nil {
 		return 0, 0, err
-	}
-	for i := range h.reals {
-		h.reals[i] = float32((float64(h.first+i) + 0.5) * h.width)
-		if h.first+i == 0 {
-			h.reals[i] = 0
-		}
 	}
 	lo, hi := h.ends()
 	best := math.Inf(1)
@@ -240,22 +232,35 @@ func (h *RangeSearch) MSE(counts []int64, ends []float32) (scale float32, zero i
 	return scale, zero, nil
 }
 
-// expected returns the expected squared error, or a number above bound.
+// expected returns the expected squared error, or a number above bound: the
+// integral of (x - y)^2 over each bin, cut where x goes to the next code y.
 func (h *RangeSearch) expected(scale float32, zero int32, bound float64) float64 {
 	lo, hi := h.scheme.Range()
-	sc, z := [1]float32{scale}, [1]int32{zero}
-	x := h.reals[h.bottom : h.top+1]
-	y, c := h.rounded[:len(x)], h.counts[h.bottom:h.top+1]
-	FakeQuantize(h.rule, y, nil, x, sc[:], z[:], lo, hi, Layout{1, 1, len(x)}, 0, len(x))
-	var sum float64
-	for i, v := range x {
-		d := float64(v) - float64(y[i])
-		sum += float64(float64(d*d) * float64(c[i]))
-		if sum > bound {
-			break
+	s, k, last := float64(scale), float64(lo-zero), float64(hi-zero)
+	var total float64
+	for i := h.bottom; i <= h.top && total <= bound; i++ {
+		if h.counts[i] == 0 || h.first+i == 0 {
+			continue
 		}
+		x, end := h.edge(i), h.edge(i+1)
+		for k < last && (k+0.5)*s <= x {
+			k++
+		}
+		var sum float64
+		for x < end {
+			to := end
+			if k < last {
+				to = math.Min(to, (k+0.5)*s)
+			}
+			p, q := to-float64(k*s), x-float64(k*s)
+			sum += float64(p*p*p) - float64(q*q*q)
+			if x = to; x < end {
+				k++
+			}
+		}
+		total += float64(sum / (3 * h.width) * float64(h.counts[i]))
 	}
-	return sum
+	return total
 }
 
 // Entropy returns scale and zero point of the range [-t, t], cut to that of

@@ -149,8 +149,9 @@ func bindBatchNormGrad[T float](b *Backend, eps *float32, out, in []*tensor.Tens
 	apply := func(lo, hi int) {
 		for o := lo * c; o < hi*c; o += c {
 			d, v, r := dy[o:o+c], x[o:o+c], dx[o:o+c]
-			for j, a := range ofDy {
-				r[j] = T(d[j]*a) + T((v[j]-mean[j])*ofX[j]) + plus[j]
+			m, b, p := mean[:c], ofX[:c], plus[:c]
+			for j, a := range ofDy[:c] {
+				r[j] = T(d[j]*a) + T((v[j]-m[j])*b[j]) + p[j]
 			}
 		}
 	}

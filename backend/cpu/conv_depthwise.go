@@ -36,6 +36,49 @@ func mulAdd[T float](y, x, w []T, m int) {
 	}
 }
 
+// tapList is where the products of one pixel lie: up to maxTaps at once.
+type tapList struct {
+	n    int
+	x, w [maxTaps]int
+}
+
+const maxTaps = 32
+
+// add appends a tap and reports whether the list is full.
+func (t *tapList) add(x, w int) bool {
+	t.x[t.n], t.w[t.n] = x, w
+	t.n++
+	return t.n == maxTaps
+}
+
+// sumTaps adds the products of the listed taps to the channels y, four at a time
+// in registers, and empties the list.
+func sumTaps[T float](t *tapList, y, x, w []T) {
+	xs, ws := t.x[:t.n], t.w[:t.n]
+	ws = ws[:len(xs)]
+	t.n = 0
+	j := 0
+	for ; j+4 <= len(y); j += 4 {
+		v := (*[4]T)(y[j:])
+		s0, s1, s2, s3 := v[0], v[1], v[2], v[3]
+		for i, o := range xs {
+			a, b := (*[4]T)(x[o+j:]), (*[4]T)(w[ws[i]+j:])
+			s0 += T(a[0] * b[0])
+			s1 += T(a[1] * b[1])
+			s2 += T(a[2] * b[2])
+			s3 += T(a[3] * b[3])
+		}
+		v[0], v[1], v[2], v[3] = s0, s1, s2, s3
+	}
+	for ; j < len(y); j++ {
+		s := y[j]
+		for i, o := range xs {
+			s += T(x[o+j] * w[ws[i]+j])
+		}
+		y[j] = s
+	}
+}
+
 // depthwiseGrain is the number of image lines of a tile, for about as many
 // multiplications a line.
 func depthwiseGrain(work int) int { return max(65536/max(work, 1), 1) }
@@ -44,6 +87,7 @@ func bindDepthwise[T float](b *Backend, g *convGeometry, x, w, bias, y []T) func
 	m := g.og
 	var turned []T
 	body := func(lo, hi int) {
+		var list tapList
 		for l := lo; l < hi; l++ {
 			n, i := l/g.oh, l%g.oh
 			ih := i*g.sh - g.top
@@ -61,9 +105,14 @@ func bindDepthwise[T float](b *Backend, g *convGeometry, x, w, bias, y []T) func
 					line := (n*g.h + ih + a*g.dh) * g.line
 					for t := b0; t < b1; t++ {
 						from := line + (iw+t*g.dw)*g.c
-						mulAdd(out, x[from:from+g.c], turned[(a*g.kw+t)*g.o:], m)
+						if m > 1 {
+							mulAdd(out, x[from:from+g.c], turned[(a*g.kw+t)*g.o:], m)
+						} else if list.add(from, (a*g.kw+t)*g.o) {
+							sumTaps(&list, out, x, turned)
+						}
 					}
 				}
+				sumTaps(&list, out, x, turned)
 			}
 		}
 	}
@@ -86,30 +135,33 @@ func bindDepthwiseGradInput[T float](b *Backend, g *convGeometry, dx, dy []T, w 
 	real := newRealWeight(w, g.o, g.k)
 	var turned []T
 	body := func(lo, hi int) {
+		var list tapList
 		for l := lo; l < hi; l++ {
 			n, ih := l/g.h, l%g.h
 			line := dx[l*g.line : (l+1)*g.line]
 			clear(line)
-			for a := range g.kh {
-				i := ih + g.top - a*g.dh
-				if i < 0 || i%g.sh != 0 || i/g.sh >= g.oh {
-					continue
-				}
-				from := (n*g.oh + i/g.sh) * g.ow * g.o
-				for t := range g.kw {
-					// The columns j whose tap t lies inside the image.
-					j0, j1 := steps(t*g.dw-g.left, g.sw, g.w, g.ow)
-					wt := turned[(a*g.kw+t)*g.o : (a*g.kw+t+1)*g.o]
-					for j := j0; j < j1; j++ {
-						iw := j*g.sw - g.left + t*g.dw
-						d := dy[from+j*g.o : from+(j+1)*g.o]
-						if m == 1 {
-							mulAdd(line[iw*g.c:(iw+1)*g.c], d, wt, 1)
+			for iw := range g.w {
+				out := line[iw*g.c : (iw+1)*g.c]
+				for a := range g.kh {
+					i := ih + g.top - a*g.dh
+					if i < 0 || i%g.sh != 0 || i/g.sh >= g.oh {
+						continue
+					}
+					from := (n*g.oh + i/g.sh) * g.ow * g.o
+					for t := range g.kw {
+						j := iw + g.left - t*g.dw
+						if j < 0 || j%g.sw != 0 || j/g.sw >= g.ow {
 							continue
 						}
-						sumProducts(line[iw*g.c:(iw+1)*g.c], d, wt, m)
+						at, wt := from+j/g.sw*g.o, (a*g.kw+t)*g.o
+						if m > 1 {
+							sumProducts(out, dy[at:at+g.o], turned[wt:wt+g.o], m)
+						} else if list.add(at, wt) {
+							sumTaps(&list, out, dy, turned)
+						}
 					}
 				}
+				sumTaps(&list, out, dy, turned)
 			}
 		}
 	}

@@ -106,24 +106,34 @@ func fill[T tensor.Element](dst []T, v T) {
 	}
 }
 
-// larger takes over the elements of x that are larger than best, or the first
-// that is not a number, with their position.
+// larger takes over the elements of x that are larger than best, or not a
+// number, with their position. The choices are conditional moves: which
+// element wins is unpredictable.
 func larger[T tensor.Element](best []T, where []int32, x []T, position int32) {
 	x = x[:len(best)]
 	if where == nil {
 		for i, v := range x {
-			if b := best[i]; v > b || v != v {
-				best[i] = v
+			b := best[i]
+			if v > b || v != v {
+				b = v
 			}
+			best[i] = b
 		}
 		return
 	}
 	where = where[:len(best)]
 	for i, v := range x {
-		if b := best[i]; v > b || v != v && b == b {
-			best[i] = v
-			where[i] = position
+		b, p := best[i], where[i]
+		if v > b {
+			p = position
 		}
+		if v != v {
+			p = position
+		}
+		if v > b || v != v {
+			b = v
+		}
+		best[i], where[i] = b, p
 	}
 }
 

@@ -67,9 +67,10 @@ func (q *requantizer) epilogue(p codeProduct, out []*tensor.Tensor) accEpilogue 
 
 func finishCodes[T quant.Code](q *requantizer, dst []T, mask []byte, cols int) func(lo, hi int, acc []int32) {
 	return func(lo, hi int, acc []int32) {
+		add := q.add
 		for r := range hi - lo {
-			a := acc[r*cols:][:len(q.add)]
-			for i, f := range q.add {
+			a := acc[r*cols:][:len(add)]
+			for i, f := range add {
 				a[i] += f
 			}
 		}

@@ -26,7 +26,7 @@ func floatTile(s isa, arch string, h, w int) {
 	TEXT(name, NOSPLIT, "func(passes, k uintptr, a *float32, rsA, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, "+mask+")")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s computes tiles of %d x %d elements, passes of them below each other.", name, h, w*s.lanes()),
-		"Strides are in bytes, k and passes at least 1; mask selects the columns to store.")
+		"Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.")
 	acc := func(r, v int) VecPhysical { return s.vec(r*w + v) }
 	free := h * w
 	b := make([]VecPhysical, w)
@@ -44,6 +44,12 @@ func floatTile(s isa, arch string, h, w int) {
 	Load(Param("c"), regC)
 	Load(Param("ldc"), regLDC)
 	rowStrides(h)
+	if h >= prefetchHeight {
+		LEAQ(Mem{Base: regBS, Index: regBS, Scale: 1}, regBS16)
+	}
+	if s.zmm {
+		loadMasks(s, w, nil)
+	}
 
 	Label("pass")
 	startRows(h)
@@ -55,7 +61,16 @@ func floatTile(s isa, arch string, h, w int) {
 	}
 	step := func() {
 		for v := range w {
-			VMOVUPS(Mem{Base: regB, Disp: v * s.bytes()}, b[v])
+			m := Mem{Base: regB, Disp: v * s.bytes()}
+			if s.zmm && v == w-1 {
+				VMOVUPS_Z(m, []OpmaskPhysical{K1, K2}[v], b[v])
+			} else {
+				VMOVUPS(m, b[v])
+			}
+			if h >= prefetchHeight {
+				m.Index, m.Scale = regBS16, 8
+				PREFETCHT0(m)
+			}
 		}
 		ADDQ(regBS, regB)
 		for r := range h {
@@ -97,7 +112,10 @@ func floatTile(s isa, arch string, h, w int) {
 // floatStore adds the tile to C or replaces C by it, and moves on to the rows
 // of C below.
 func floatStore(s isa, h, w int, acc func(r, v int) VecPhysical, masks []VecPhysical, tmp VecPhysical) {
-	full := loadMasks(s, w, masks)
+	full := fullMasks(s, w)
+	if !s.zmm {
+		loadMasks(s, w, masks)
+	}
 	rows := func(f func(r, v int, m Mem)) {
 		for r := range h {
 			for v := range w {
@@ -137,28 +155,38 @@ func floatStore(s isa, h, w int, acc func(r, v int) VecPhysical, masks []VecPhys
 // addOffset is where the argument add lies.
 const addOffset = 72
 
-// loadMasks loads the masks of the columns and returns a function that jumps
-// to label unless all columns are wanted.
-func loadMasks(s isa, w int, masks []VecPhysical) (full func(label string)) {
+// prefetchHeight is the height from which tiles have time to ask for rows of
+// B to come.
+const prefetchHeight = 6
+
+// loadMasks loads the masks of the columns.
+func loadMasks(s isa, w int, masks []VecPhysical) {
+	Load(Param("mask"), RCX)
 	if s.zmm {
-		Load(Param("mask"), RCX)
 		KMOVW(ECX, K1)
 		if w > 1 {
 			SHRQ(Imm(16), RCX)
 			KMOVW(ECX, K2)
 		}
-		return func(label string) {
-			CMPW(CX, U16(0xffff)) // The columns of the last vector; those before are full.
-			JNE(LabelRef(label))
-		}
+		return
 	}
-	Load(Param("mask"), RCX)
 	for v, m := range masks {
 		VMOVDQU(Mem{Base: RCX, Disp: 32 * v}, m)
 	}
+}
+
+// fullMasks returns a function that jumps to label unless all columns are
+// wanted. Only the last can tell: narrower tiles serve fewer vectors.
+func fullMasks(s isa, w int) func(label string) {
 	return func(label string) {
-		CMPL(Mem{Base: RCX, Disp: 32*w - 4}, Imm(0)) // The last column.
-		JEQ(LabelRef(label))
+		Load(Param("mask"), RCX)
+		if s.zmm {
+			BTQ(Imm(uint64(16*w-1)), RCX)
+			JCC(LabelRef(label))
+		} else {
+			CMPL(Mem{Base: RCX, Disp: 32*w - 4}, Imm(0))
+			JEQ(LabelRef(label))
+		}
 	}
 }
 

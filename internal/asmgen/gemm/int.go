@@ -173,7 +173,8 @@ func intTile(s isa, dtype, arch string, d dot, h, w int) {
 	JNE(LabelRef("one"))
 
 	Label("done")
-	full := loadMasks(s, w, free[:w])
+	full := fullMasks(s, w)
+	loadMasks(s, w, free[:w])
 	rows := func(f func(r, v int, m Mem)) {
 		for r := range h {
 			for v := range w {
@@ -201,6 +202,32 @@ func intTile(s isa, dtype, arch string, d dot, h, w int) {
 	})
 	Label("stored")
 	nextPass(h, "pass")
+	VZEROUPPER()
+	RET()
+}
+
+// shiftBytes writes the kernel that shifts signed codes.
+func shiftBytes() {
+	TEXT("shiftCodesAVX2", NOSPLIT, "func(blocks uintptr, dst, src *byte)")
+	Pragma("noescape")
+	Doc("shiftCodesAVX2 adds 128 to each of 128 x blocks codes. dst may be src.")
+	Load(Param("blocks"), regK)
+	Load(Param("dst"), regC)
+	Load(Param("src"), regA)
+	VPCMPEQB(Y0, Y0, Y0) // -1
+	VPABSB(Y0, Y1)       // 1
+	VPSLLW(Imm(7), Y1, Y0)
+	Label("loop")
+	for i := range 4 {
+		VPXOR(Mem{Base: regA, Disp: 32 * i}, Y0, []VecPhysical{Y1, Y2, Y3, Y4}[i])
+	}
+	for i := range 4 {
+		VMOVDQU([]VecPhysical{Y1, Y2, Y3, Y4}[i], Mem{Base: regC, Disp: 32 * i})
+	}
+	ADDQ(I32(128), regA)
+	ADDQ(I32(128), regC)
+	SUBQ(Imm(1), regK)
+	JNE(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
 }

@@ -22,8 +22,10 @@ func main() {
 		floats(zmm, "AVX512", 2, 1)
 	case "f32_avx2":
 		floats(ymm, "AVX2", 2, 1)
-	case "transpose_avx2":
+	case "pack_avx2":
 		transposeF32()
+		shiftBytes()
+		widenS16()
 	case "u8_avx512vnni":
 		ints(zmm, "U8", "AVX512VNNI", dotBytesEVEX, 2, 1)
 	case "u8_avxvnni":
@@ -32,7 +34,6 @@ func main() {
 		ints(zmm, "S16", "AVX512", dotWords, 2, 1)
 	case "s16_avx2":
 		ints(ymm, "S16", "AVX2", dotWords, 2)
-		widenS16()
 	default:
 		fmt.Fprintf(os.Stderr, "gemm: no kernel %q\n", *kernel)
 		os.Exit(2)
@@ -97,6 +98,8 @@ var (
 	regK   = RCX
 	regC   = RAX
 	regLDC = R14
+	// regBS16 is two rows of B: times 8, the row to prefetch.
+	regBS16 = R15
 )
 
 // rowStrides computes the multiples of the row stride that rows need.

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func gemmF32Tile6x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·gemmF32Tile6x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ a+16(FP), DI
 	MOVQ rsA+24(FP), R9
@@ -15,6 +15,7 @@ TEXT ·gemmF32Tile6x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ ldc+64(FP), R14
 	LEAQ (R9)(R9*2), R10
 	LEAQ (R9)(R9*4), R11
+	LEAQ (DX)(DX*1), R15
 
 pass:
 	MOVQ  DI, SI
@@ -37,7 +38,9 @@ pass:
 
 loop:
 	VMOVUPS      (BX), Y12
+	PREFETCHT0   (BX)(R15*8)
 	VMOVUPS      32(BX), Y13
+	PREFETCHT0   32(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -59,7 +62,9 @@ loop:
 	VFMADD231PS  Y13, Y15, Y11
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Y12
+	PREFETCHT0   (BX)(R15*8)
 	VMOVUPS      32(BX), Y13
+	PREFETCHT0   32(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -81,7 +86,9 @@ loop:
 	VFMADD231PS  Y13, Y15, Y11
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Y12
+	PREFETCHT0   (BX)(R15*8)
 	VMOVUPS      32(BX), Y13
+	PREFETCHT0   32(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -103,7 +110,9 @@ loop:
 	VFMADD231PS  Y13, Y15, Y11
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Y12
+	PREFETCHT0   (BX)(R15*8)
 	VMOVUPS      32(BX), Y13
+	PREFETCHT0   32(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -133,7 +142,9 @@ tail:
 
 one:
 	VMOVUPS      (BX), Y12
+	PREFETCHT0   (BX)(R15*8)
 	VMOVUPS      32(BX), Y13
+	PREFETCHT0   32(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -197,6 +208,7 @@ done:
 
 store:
 	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVUPS Y0, (SI)
@@ -249,7 +261,7 @@ stored:
 	RET
 
 // func gemmF32Tile6x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·gemmF32Tile6x8AVX2(SB), NOSPLIT, $0-88
 	MOVQ a+16(FP), DI
 	MOVQ rsA+24(FP), R9
@@ -259,6 +271,7 @@ TEXT ·gemmF32Tile6x8AVX2(SB), NOSPLIT, $0-88
 	MOVQ ldc+64(FP), R14
 	LEAQ (R9)(R9*2), R10
 	LEAQ (R9)(R9*4), R11
+	LEAQ (DX)(DX*1), R15
 
 pass:
 	MOVQ  DI, SI
@@ -275,6 +288,7 @@ pass:
 
 loop:
 	VMOVUPS      (BX), Y6
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -290,6 +304,7 @@ loop:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Y6
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -305,6 +320,7 @@ loop:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Y6
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -320,6 +336,7 @@ loop:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Y6
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -343,6 +360,7 @@ tail:
 
 one:
 	VMOVUPS      (BX), Y6
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -387,6 +405,7 @@ done:
 
 store:
 	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
 	CMPL    28(CX), $0x00
 	JEQ     masked
 	VMOVUPS Y0, (SI)
@@ -574,6 +593,7 @@ done:
 
 store:
 	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVUPS Y0, (SI)
@@ -723,6 +743,7 @@ done:
 
 store:
 	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
 	CMPL    28(CX), $0x00
 	JEQ     masked
 	VMOVUPS Y0, (SI)
@@ -857,6 +878,7 @@ done:
 
 store:
 	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVUPS Y0, (SI)
@@ -965,6 +987,7 @@ done:
 
 store:
 	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
 	CMPL    28(CX), $0x00
 	JEQ     masked
 	VMOVUPS Y0, (SI)
@@ -1069,6 +1092,7 @@ done:
 
 store:
 	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVUPS Y0, (SI)
@@ -1157,6 +1181,7 @@ done:
 
 store:
 	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
 	CMPL    28(CX), $0x00
 	JEQ     masked
 	VMOVUPS Y0, (SI)

@@ -5,17 +5,22 @@
 #include "textflag.h"
 
 // func gemmF32Tile14x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF32Tile14x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ csA+32(FP), R13
-	MOVQ rsB+48(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
-	LEAQ (R9)(R9*2), R10
-	LEAQ (R9)(R9*4), R11
-	LEAQ (R10)(R9*4), R12
+	MOVQ  a+16(FP), DI
+	MOVQ  rsA+24(FP), R9
+	MOVQ  csA+32(FP), R13
+	MOVQ  rsB+48(FP), DX
+	MOVQ  c+56(FP), AX
+	MOVQ  ldc+64(FP), R14
+	LEAQ  (R9)(R9*2), R10
+	LEAQ  (R9)(R9*4), R11
+	LEAQ  (R10)(R9*4), R12
+	LEAQ  (DX)(DX*1), R15
+	MOVQ  mask+80(FP), CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
 
 pass:
 	MOVQ   DI, SI
@@ -56,7 +61,9 @@ pass:
 
 loop:
 	VMOVUPS      (BX), Z28
-	VMOVUPS      64(BX), Z29
+	PREFETCHT0   (BX)(R15*8)
+	VMOVUPS.Z    64(BX), K2, Z29
+	PREFETCHT0   64(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -103,7 +110,9 @@ loop:
 	ADDQ         R13, SI
 	ADDQ         R13, R8
 	VMOVUPS      (BX), Z28
-	VMOVUPS      64(BX), Z29
+	PREFETCHT0   (BX)(R15*8)
+	VMOVUPS.Z    64(BX), K2, Z29
+	PREFETCHT0   64(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -150,7 +159,9 @@ loop:
 	ADDQ         R13, SI
 	ADDQ         R13, R8
 	VMOVUPS      (BX), Z28
-	VMOVUPS      64(BX), Z29
+	PREFETCHT0   (BX)(R15*8)
+	VMOVUPS.Z    64(BX), K2, Z29
+	PREFETCHT0   64(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -197,7 +208,9 @@ loop:
 	ADDQ         R13, SI
 	ADDQ         R13, R8
 	VMOVUPS      (BX), Z28
-	VMOVUPS      64(BX), Z29
+	PREFETCHT0   (BX)(R15*8)
+	VMOVUPS.Z    64(BX), K2, Z29
+	PREFETCHT0   64(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -252,7 +265,9 @@ tail:
 
 one:
 	VMOVUPS      (BX), Z28
-	VMOVUPS      64(BX), Z29
+	PREFETCHT0   (BX)(R15*8)
+	VMOVUPS.Z    64(BX), K2, Z29
+	PREFETCHT0   64(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -302,10 +317,6 @@ one:
 	JNE          one
 
 done:
-	MOVQ   mask+80(FP), CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
 	CMPB   add+72(FP), $0x00
 	JEQ    store
 	MOVQ   AX, SI
@@ -354,8 +365,9 @@ done:
 
 store:
 	MOVQ    AX, SI
-	CMPW    CX, $0xffff
-	JNE     masked
+	MOVQ    mask+80(FP), CX
+	BTQ     $0x1f, CX
+	JCC     masked
 	VMOVUPS Z0, (SI)
 	VMOVUPS Z1, 64(SI)
 	ADDQ    R14, SI
@@ -454,17 +466,20 @@ stored:
 	RET
 
 // func gemmF32Tile14x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF32Tile14x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ csA+32(FP), R13
-	MOVQ rsB+48(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
-	LEAQ (R9)(R9*2), R10
-	LEAQ (R9)(R9*4), R11
-	LEAQ (R10)(R9*4), R12
+	MOVQ  a+16(FP), DI
+	MOVQ  rsA+24(FP), R9
+	MOVQ  csA+32(FP), R13
+	MOVQ  rsB+48(FP), DX
+	MOVQ  c+56(FP), AX
+	MOVQ  ldc+64(FP), R14
+	LEAQ  (R9)(R9*2), R10
+	LEAQ  (R9)(R9*4), R11
+	LEAQ  (R10)(R9*4), R12
+	LEAQ  (DX)(DX*1), R15
+	MOVQ  mask+80(FP), CX
+	KMOVW CX, K1
 
 pass:
 	MOVQ   DI, SI
@@ -490,7 +505,8 @@ pass:
 	JCS    tail
 
 loop:
-	VMOVUPS      (BX), Z14
+	VMOVUPS.Z    (BX), K1, Z14
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -522,7 +538,8 @@ loop:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         R13, SI
 	ADDQ         R13, R8
-	VMOVUPS      (BX), Z14
+	VMOVUPS.Z    (BX), K1, Z14
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -554,7 +571,8 @@ loop:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         R13, SI
 	ADDQ         R13, R8
-	VMOVUPS      (BX), Z14
+	VMOVUPS.Z    (BX), K1, Z14
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -586,7 +604,8 @@ loop:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         R13, SI
 	ADDQ         R13, R8
-	VMOVUPS      (BX), Z14
+	VMOVUPS.Z    (BX), K1, Z14
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -626,7 +645,8 @@ tail:
 	JEQ  done
 
 one:
-	VMOVUPS      (BX), Z14
+	VMOVUPS.Z    (BX), K1, Z14
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -662,8 +682,6 @@ one:
 	JNE          one
 
 done:
-	MOVQ   mask+80(FP), CX
-	KMOVW  CX, K1
 	CMPB   add+72(FP), $0x00
 	JEQ    store
 	MOVQ   AX, SI
@@ -698,8 +716,9 @@ done:
 
 store:
 	MOVQ    AX, SI
-	CMPW    CX, $0xffff
-	JNE     masked
+	MOVQ    mask+80(FP), CX
+	BTQ     $0x0f, CX
+	JCC     masked
 	VMOVUPS Z0, (SI)
 	ADDQ    R14, SI
 	VMOVUPS Z1, (SI)
@@ -770,17 +789,22 @@ stored:
 	RET
 
 // func gemmF32Tile8x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF32Tile8x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ csA+32(FP), R13
-	MOVQ rsB+48(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
-	LEAQ (R9)(R9*2), R10
-	LEAQ (R9)(R9*4), R11
-	LEAQ (R10)(R9*4), R12
+	MOVQ  a+16(FP), DI
+	MOVQ  rsA+24(FP), R9
+	MOVQ  csA+32(FP), R13
+	MOVQ  rsB+48(FP), DX
+	MOVQ  c+56(FP), AX
+	MOVQ  ldc+64(FP), R14
+	LEAQ  (R9)(R9*2), R10
+	LEAQ  (R9)(R9*4), R11
+	LEAQ  (R10)(R9*4), R12
+	LEAQ  (DX)(DX*1), R15
+	MOVQ  mask+80(FP), CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
 
 pass:
 	MOVQ   DI, SI
@@ -807,7 +831,9 @@ pass:
 
 loop:
 	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
+	PREFETCHT0   (BX)(R15*8)
+	VMOVUPS.Z    64(BX), K2, Z17
+	PREFETCHT0   64(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
@@ -835,7 +861,9 @@ loop:
 	VFMADD231PS  Z17, Z21, Z15
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
+	PREFETCHT0   (BX)(R15*8)
+	VMOVUPS.Z    64(BX), K2, Z17
+	PREFETCHT0   64(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
@@ -863,7 +891,9 @@ loop:
 	VFMADD231PS  Z17, Z21, Z15
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
+	PREFETCHT0   (BX)(R15*8)
+	VMOVUPS.Z    64(BX), K2, Z17
+	PREFETCHT0   64(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
@@ -891,7 +921,9 @@ loop:
 	VFMADD231PS  Z17, Z21, Z15
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
+	PREFETCHT0   (BX)(R15*8)
+	VMOVUPS.Z    64(BX), K2, Z17
+	PREFETCHT0   64(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
@@ -927,7 +959,9 @@ tail:
 
 one:
 	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
+	PREFETCHT0   (BX)(R15*8)
+	VMOVUPS.Z    64(BX), K2, Z17
+	PREFETCHT0   64(BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
@@ -958,10 +992,6 @@ one:
 	JNE          one
 
 done:
-	MOVQ   mask+80(FP), CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
 	CMPB   add+72(FP), $0x00
 	JEQ    store
 	MOVQ   AX, SI
@@ -992,8 +1022,9 @@ done:
 
 store:
 	MOVQ    AX, SI
-	CMPW    CX, $0xffff
-	JNE     masked
+	MOVQ    mask+80(FP), CX
+	BTQ     $0x1f, CX
+	JCC     masked
 	VMOVUPS Z0, (SI)
 	VMOVUPS Z1, 64(SI)
 	ADDQ    R14, SI
@@ -1056,17 +1087,20 @@ stored:
 	RET
 
 // func gemmF32Tile8x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF32Tile8x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ csA+32(FP), R13
-	MOVQ rsB+48(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
-	LEAQ (R9)(R9*2), R10
-	LEAQ (R9)(R9*4), R11
-	LEAQ (R10)(R9*4), R12
+	MOVQ  a+16(FP), DI
+	MOVQ  rsA+24(FP), R9
+	MOVQ  csA+32(FP), R13
+	MOVQ  rsB+48(FP), DX
+	MOVQ  c+56(FP), AX
+	MOVQ  ldc+64(FP), R14
+	LEAQ  (R9)(R9*2), R10
+	LEAQ  (R9)(R9*4), R11
+	LEAQ  (R10)(R9*4), R12
+	LEAQ  (DX)(DX*1), R15
+	MOVQ  mask+80(FP), CX
+	KMOVW CX, K1
 
 pass:
 	MOVQ   DI, SI
@@ -1084,7 +1118,8 @@ pass:
 	JCS    tail
 
 loop:
-	VMOVUPS      (BX), Z8
+	VMOVUPS.Z    (BX), K1, Z8
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -1103,7 +1138,8 @@ loop:
 	VBROADCASTSS (SI)(R12*1), Z12
 	VFMADD231PS  Z8, Z12, Z7
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z8
+	VMOVUPS.Z    (BX), K1, Z8
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -1122,7 +1158,8 @@ loop:
 	VBROADCASTSS (SI)(R12*1), Z12
 	VFMADD231PS  Z8, Z12, Z7
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z8
+	VMOVUPS.Z    (BX), K1, Z8
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -1141,7 +1178,8 @@ loop:
 	VBROADCASTSS (SI)(R12*1), Z12
 	VFMADD231PS  Z8, Z12, Z7
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z8
+	VMOVUPS.Z    (BX), K1, Z8
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -1168,7 +1206,8 @@ tail:
 	JEQ  done
 
 one:
-	VMOVUPS      (BX), Z8
+	VMOVUPS.Z    (BX), K1, Z8
+	PREFETCHT0   (BX)(R15*8)
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -1191,8 +1230,6 @@ one:
 	JNE          one
 
 done:
-	MOVQ   mask+80(FP), CX
-	KMOVW  CX, K1
 	CMPB   add+72(FP), $0x00
 	JEQ    store
 	MOVQ   AX, SI
@@ -1215,8 +1252,9 @@ done:
 
 store:
 	MOVQ    AX, SI
-	CMPW    CX, $0xffff
-	JNE     masked
+	MOVQ    mask+80(FP), CX
+	BTQ     $0x0f, CX
+	JCC     masked
 	VMOVUPS Z0, (SI)
 	ADDQ    R14, SI
 	VMOVUPS Z1, (SI)
@@ -1265,13 +1303,17 @@ stored:
 // func gemmF32Tile4x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
 // Requires: AVX, AVX512F
 TEXT ·gemmF32Tile4x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ csA+32(FP), R13
-	MOVQ rsB+48(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
-	LEAQ (R9)(R9*2), R10
+	MOVQ  a+16(FP), DI
+	MOVQ  rsA+24(FP), R9
+	MOVQ  csA+32(FP), R13
+	MOVQ  rsB+48(FP), DX
+	MOVQ  c+56(FP), AX
+	MOVQ  ldc+64(FP), R14
+	LEAQ  (R9)(R9*2), R10
+	MOVQ  mask+80(FP), CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
 
 pass:
 	MOVQ   DI, SI
@@ -1290,7 +1332,7 @@ pass:
 
 loop:
 	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
+	VMOVUPS.Z    64(BX), K2, Z9
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
@@ -1306,7 +1348,7 @@ loop:
 	VFMADD231PS  Z9, Z13, Z7
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
+	VMOVUPS.Z    64(BX), K2, Z9
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
@@ -1322,7 +1364,7 @@ loop:
 	VFMADD231PS  Z9, Z13, Z7
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
+	VMOVUPS.Z    64(BX), K2, Z9
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
@@ -1338,7 +1380,7 @@ loop:
 	VFMADD231PS  Z9, Z13, Z7
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
+	VMOVUPS.Z    64(BX), K2, Z9
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
@@ -1362,7 +1404,7 @@ tail:
 
 one:
 	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
+	VMOVUPS.Z    64(BX), K2, Z9
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
@@ -1381,10 +1423,6 @@ one:
 	JNE          one
 
 done:
-	MOVQ   mask+80(FP), CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
 	CMPB   add+72(FP), $0x00
 	JEQ    store
 	MOVQ   AX, SI
@@ -1403,8 +1441,9 @@ done:
 
 store:
 	MOVQ    AX, SI
-	CMPW    CX, $0xffff
-	JNE     masked
+	MOVQ    mask+80(FP), CX
+	BTQ     $0x1f, CX
+	JCC     masked
 	VMOVUPS Z0, (SI)
 	VMOVUPS Z1, 64(SI)
 	ADDQ    R14, SI
@@ -1445,13 +1484,15 @@ stored:
 // func gemmF32Tile4x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
 // Requires: AVX, AVX512F
 TEXT ·gemmF32Tile4x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ csA+32(FP), R13
-	MOVQ rsB+48(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
-	LEAQ (R9)(R9*2), R10
+	MOVQ  a+16(FP), DI
+	MOVQ  rsA+24(FP), R9
+	MOVQ  csA+32(FP), R13
+	MOVQ  rsB+48(FP), DX
+	MOVQ  c+56(FP), AX
+	MOVQ  ldc+64(FP), R14
+	LEAQ  (R9)(R9*2), R10
+	MOVQ  mask+80(FP), CX
+	KMOVW CX, K1
 
 pass:
 	MOVQ   DI, SI
@@ -1465,7 +1506,7 @@ pass:
 	JCS    tail
 
 loop:
-	VMOVUPS      (BX), Z4
+	VMOVUPS.Z    (BX), K1, Z4
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1476,7 +1517,7 @@ loop:
 	VBROADCASTSS (SI)(R10*1), Z8
 	VFMADD231PS  Z4, Z8, Z3
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z4
+	VMOVUPS.Z    (BX), K1, Z4
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1487,7 +1528,7 @@ loop:
 	VBROADCASTSS (SI)(R10*1), Z8
 	VFMADD231PS  Z4, Z8, Z3
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z4
+	VMOVUPS.Z    (BX), K1, Z4
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1498,7 +1539,7 @@ loop:
 	VBROADCASTSS (SI)(R10*1), Z8
 	VFMADD231PS  Z4, Z8, Z3
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z4
+	VMOVUPS.Z    (BX), K1, Z4
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1517,7 +1558,7 @@ tail:
 	JEQ  done
 
 one:
-	VMOVUPS      (BX), Z4
+	VMOVUPS.Z    (BX), K1, Z4
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1532,8 +1573,6 @@ one:
 	JNE          one
 
 done:
-	MOVQ   mask+80(FP), CX
-	KMOVW  CX, K1
 	CMPB   add+72(FP), $0x00
 	JEQ    store
 	MOVQ   AX, SI
@@ -1548,8 +1587,9 @@ done:
 
 store:
 	MOVQ    AX, SI
-	CMPW    CX, $0xffff
-	JNE     masked
+	MOVQ    mask+80(FP), CX
+	BTQ     $0x0f, CX
+	JCC     masked
 	VMOVUPS Z0, (SI)
 	ADDQ    R14, SI
 	VMOVUPS Z1, (SI)
@@ -1582,12 +1622,16 @@ stored:
 // func gemmF32Tile2x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
 // Requires: AVX, AVX512F
 TEXT ·gemmF32Tile2x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ csA+32(FP), R13
-	MOVQ rsB+48(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
+	MOVQ  a+16(FP), DI
+	MOVQ  rsA+24(FP), R9
+	MOVQ  csA+32(FP), R13
+	MOVQ  rsB+48(FP), DX
+	MOVQ  c+56(FP), AX
+	MOVQ  ldc+64(FP), R14
+	MOVQ  mask+80(FP), CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
 
 pass:
 	MOVQ   DI, SI
@@ -1602,7 +1646,7 @@ pass:
 
 loop:
 	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
+	VMOVUPS.Z    64(BX), K2, Z5
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
@@ -1612,7 +1656,7 @@ loop:
 	VFMADD231PS  Z5, Z7, Z3
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
+	VMOVUPS.Z    64(BX), K2, Z5
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
@@ -1622,7 +1666,7 @@ loop:
 	VFMADD231PS  Z5, Z7, Z3
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
+	VMOVUPS.Z    64(BX), K2, Z5
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
@@ -1632,7 +1676,7 @@ loop:
 	VFMADD231PS  Z5, Z7, Z3
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
+	VMOVUPS.Z    64(BX), K2, Z5
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
@@ -1650,7 +1694,7 @@ tail:
 
 one:
 	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
+	VMOVUPS.Z    64(BX), K2, Z5
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
@@ -1663,10 +1707,6 @@ one:
 	JNE          one
 
 done:
-	MOVQ   mask+80(FP), CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
 	CMPB   add+72(FP), $0x00
 	JEQ    store
 	MOVQ   AX, SI
@@ -1679,8 +1719,9 @@ done:
 
 store:
 	MOVQ    AX, SI
-	CMPW    CX, $0xffff
-	JNE     masked
+	MOVQ    mask+80(FP), CX
+	BTQ     $0x1f, CX
+	JCC     masked
 	VMOVUPS Z0, (SI)
 	VMOVUPS Z1, 64(SI)
 	ADDQ    R14, SI
@@ -1709,12 +1750,14 @@ stored:
 // func gemmF32Tile2x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
 // Requires: AVX, AVX512F
 TEXT ·gemmF32Tile2x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ csA+32(FP), R13
-	MOVQ rsB+48(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
+	MOVQ  a+16(FP), DI
+	MOVQ  rsA+24(FP), R9
+	MOVQ  csA+32(FP), R13
+	MOVQ  rsB+48(FP), DX
+	MOVQ  c+56(FP), AX
+	MOVQ  ldc+64(FP), R14
+	MOVQ  mask+80(FP), CX
+	KMOVW CX, K1
 
 pass:
 	MOVQ   DI, SI
@@ -1726,28 +1769,28 @@ pass:
 	JCS    tail
 
 loop:
-	VMOVUPS      (BX), Z2
+	VMOVUPS.Z    (BX), K1, Z2
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (SI)(R9*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z2
+	VMOVUPS.Z    (BX), K1, Z2
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (SI)(R9*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z2
+	VMOVUPS.Z    (BX), K1, Z2
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (SI)(R9*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z2
+	VMOVUPS.Z    (BX), K1, Z2
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -1762,7 +1805,7 @@ tail:
 	JEQ  done
 
 one:
-	VMOVUPS      (BX), Z2
+	VMOVUPS.Z    (BX), K1, Z2
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -1773,8 +1816,6 @@ one:
 	JNE          one
 
 done:
-	MOVQ   mask+80(FP), CX
-	KMOVW  CX, K1
 	CMPB   add+72(FP), $0x00
 	JEQ    store
 	MOVQ   AX, SI
@@ -1785,8 +1826,9 @@ done:
 
 store:
 	MOVQ    AX, SI
-	CMPW    CX, $0xffff
-	JNE     masked
+	MOVQ    mask+80(FP), CX
+	BTQ     $0x0f, CX
+	JCC     masked
 	VMOVUPS Z0, (SI)
 	ADDQ    R14, SI
 	VMOVUPS Z1, (SI)
@@ -1811,12 +1853,16 @@ stored:
 // func gemmF32Tile1x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
 // Requires: AVX, AVX512F
 TEXT ·gemmF32Tile1x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ csA+32(FP), R13
-	MOVQ rsB+48(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
+	MOVQ  a+16(FP), DI
+	MOVQ  rsA+24(FP), R9
+	MOVQ  csA+32(FP), R13
+	MOVQ  rsB+48(FP), DX
+	MOVQ  c+56(FP), AX
+	MOVQ  ldc+64(FP), R14
+	MOVQ  mask+80(FP), CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
 
 pass:
 	MOVQ   DI, SI
@@ -1829,28 +1875,28 @@ pass:
 
 loop:
 	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
+	VMOVUPS.Z    64(BX), K2, Z3
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
+	VMOVUPS.Z    64(BX), K2, Z3
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
+	VMOVUPS.Z    64(BX), K2, Z3
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         R13, SI
 	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
+	VMOVUPS.Z    64(BX), K2, Z3
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
@@ -1865,7 +1911,7 @@ tail:
 
 one:
 	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
+	VMOVUPS.Z    64(BX), K2, Z3
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
@@ -1875,10 +1921,6 @@ one:
 	JNE          one
 
 done:
-	MOVQ   mask+80(FP), CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
 	CMPB   add+72(FP), $0x00
 	JEQ    store
 	MOVQ   AX, SI
@@ -1888,8 +1930,9 @@ done:
 
 store:
 	MOVQ    AX, SI
-	CMPW    CX, $0xffff
-	JNE     masked
+	MOVQ    mask+80(FP), CX
+	BTQ     $0x1f, CX
+	JCC     masked
 	VMOVUPS Z0, (SI)
 	VMOVUPS Z1, 64(SI)
 	ADDQ    R14, SI
@@ -1912,12 +1955,14 @@ stored:
 // func gemmF32Tile1x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
 // Requires: AVX, AVX512F
 TEXT ·gemmF32Tile1x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ csA+32(FP), R13
-	MOVQ rsB+48(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
+	MOVQ  a+16(FP), DI
+	MOVQ  rsA+24(FP), R9
+	MOVQ  csA+32(FP), R13
+	MOVQ  rsB+48(FP), DX
+	MOVQ  c+56(FP), AX
+	MOVQ  ldc+64(FP), R14
+	MOVQ  mask+80(FP), CX
+	KMOVW CX, K1
 
 pass:
 	MOVQ   DI, SI
@@ -1928,22 +1973,22 @@ pass:
 	JCS    tail
 
 loop:
-	VMOVUPS      (BX), Z1
+	VMOVUPS.Z    (BX), K1, Z1
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z1
+	VMOVUPS.Z    (BX), K1, Z1
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z1
+	VMOVUPS.Z    (BX), K1, Z1
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         R13, SI
-	VMOVUPS      (BX), Z1
+	VMOVUPS.Z    (BX), K1, Z1
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
@@ -1956,7 +2001,7 @@ tail:
 	JEQ  done
 
 one:
-	VMOVUPS      (BX), Z1
+	VMOVUPS.Z    (BX), K1, Z1
 	ADDQ         DX, BX
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
@@ -1965,8 +2010,6 @@ one:
 	JNE          one
 
 done:
-	MOVQ   mask+80(FP), CX
-	KMOVW  CX, K1
 	CMPB   add+72(FP), $0x00
 	JEQ    store
 	MOVQ   AX, SI
@@ -1975,8 +2018,9 @@ done:
 
 store:
 	MOVQ    AX, SI
-	CMPW    CX, $0xffff
-	JNE     masked
+	MOVQ    mask+80(FP), CX
+	BTQ     $0x0f, CX
+	JCC     masked
 	VMOVUPS Z0, (SI)
 	ADDQ    R14, SI
 	JMP     stored

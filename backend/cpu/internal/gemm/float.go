@@ -2,16 +2,17 @@ package gemm
 
 // floatKernel is the inner product of an instruction set.
 type floatKernel[T Float] struct {
-	height int // rows of the tallest register tile
-	wide   int // columns of a panel of packed B
-	narrow int // columns of the last panel when no more are left; wide is a multiple
+	height int  // rows of the tallest register tile
+	wide   int  // columns of a panel of packed B
+	narrow int  // columns of the last panel when no more are left; wide is a multiple
+	masked bool // tile reads only cols columns of b
 	// tile computes, for rows x cols elements,
 	//
 	//	c[i*ldc+j] (+)= sum over p < k of a[i*rsA+p*csA] * b[p*rsB+j]
 	//
 	// with p ascending and one running sum an element, added to c at the end.
-	// k >= 1 and cols <= wide; rows of b have narrow elements when
-	// cols <= narrow, else wide.
+	// k >= 1 and cols <= wide; unless masked, rows of b have narrow elements
+	// when cols <= narrow, else wide.
 	tile func(rows, k int, a []T, rsA, csA int, b []T, rsB int, c []T, ldc, cols int, add bool)
 	// transpose copies the cols x k block of src, stride ld, to the k rows
 	// of dst, stride w. nil means a plain loop.
@@ -22,11 +23,12 @@ type floatKernel[T Float] struct {
 // cache, a block of A of rowBlock x depthBlock in the second.
 const (
 	depthBlock   = 320
-	rowBlock     = 144
+	rowBlock     = 140
 	rowBytes     = 1 << 20 // of rows produced on demand, in one tile
 	tileFlops    = 16 << 20
-	maxTiles     = 32 // that columns are cut for
-	splitDepth   = 4096
+	maxTiles     = 32   // that columns are cut for
+	splitDepth   = 4096 // k from which, and
+	splitRatio   = 16   // k over m and n from which slices of k make the tiles
 	splitGrain   = 1024
 	splitTiles   = 8
 	maxSplits    = 32
@@ -57,7 +59,7 @@ type Plan[T Float] struct {
 	slots    slots
 
 	offParts, offSlots, bytes int
-	panelGrain                int
+	packGrain                 int
 
 	// Built once, so that Run creates no closure.
 	packBody, tileBody, splitBody, sumBody func(lo, hi int)
@@ -87,7 +89,10 @@ func NewRows[T Float](par Parallel, transB bool, m, n, k int, rows func(dst []T,
 func plan[T Float](par Parallel, transA, transB bool, m, n, k int, rows func(dst []T, lo, hi int)) *Plan[T] {
 	checkShape(m, n, k)
 	p := &Plan[T]{par: par, kernel: floatKernelFor[T](), transA: transA, transB: transB, m: m, n: n, k: k, rows: rows}
-	p.packBody, p.tileBody, p.splitBody, p.sumBody = p.packPanels, p.tiles, p.slices, p.sum
+	p.packBody, p.tileBody, p.splitBody, p.sumBody = p.packRows, p.tiles, p.slices, p.sum
+	if transB {
+		p.packBody = p.packPanels
+	}
 	if m == 0 || n == 0 || k == 0 {
 		p.splits = 1
 		return p
@@ -97,12 +102,12 @@ func plan[T Float](par Parallel, transA, transB bool, m, n, k int, rows func(dst
 	p.depth = roundUp(ceilDiv(k, ceilDiv(k, depthBlock)), 8)
 	p.cutTiles(size)
 	p.splits, p.slice = 1, k
-	if rows == nil && p.rowTiles*p.colTiles < splitTiles && k >= splitDepth {
+	if rows == nil && p.rowTiles < splitTiles && k >= max(splitDepth, splitRatio*m, splitRatio*n) {
 		s := min(maxSplits, ceilDiv(k, splitGrain), max(splitBytes/size/(m*n), 1))
 		p.slice = roundUp(ceilDiv(k, s), p.depth)
 		p.splits = ceilDiv(k, p.slice)
 	}
-	direct := !transB && n%kr.narrow == 0
+	direct := !transB && (kr.masked || n%kr.narrow == 0)
 	slot := 0
 	if p.splits > 1 {
 		p.offSlots = roundUp(p.splits*m*n*size, alignment)
@@ -125,7 +130,10 @@ func plan[T Float](par Parallel, transA, transB bool, m, n, k int, rows func(dst
 		p.slots = newSlots(p.rowTiles*p.colTiles, slot)
 	}
 	p.bytes = p.offSlots + p.slots.size()
-	p.panelGrain = max(packElements/(k*kr.wide), 1)
+	p.packGrain = max(packElements/n, 1)
+	if transB {
+		p.packGrain = max(packElements/(k*kr.wide), 1)
+	}
 	return p
 }
 
@@ -203,7 +211,11 @@ func (p *Plan[T]) run(b []T, ldb int, accumulate bool, c []T, ldc int, ws []byte
 	} else {
 		if p.packB {
 			p.packed = cast[T](ws, p.offParts/size)
-			p.par(ceilDiv(p.n, p.kernel.wide), p.panelGrain, p.packBody)
+			if p.transB {
+				p.par(ceilDiv(p.n, p.kernel.wide), p.packGrain, p.packBody)
+			} else {
+				p.par(p.k, p.packGrain, p.packBody)
+			}
 		}
 		p.par(p.rowTiles*p.colTiles, 1, p.tileBody)
 	}
@@ -216,6 +228,21 @@ func (p *Plan[T]) panelWidth(j int) int {
 		return p.kernel.narrow
 	}
 	return p.kernel.wide
+}
+
+// packRows packs rows [lo,hi) of B in all panels: B is read in order.
+func (p *Plan[T]) packRows(lo, hi int) {
+	for q := lo; q < hi; q++ {
+		src := p.b[q*p.ldb : q*p.ldb+p.n]
+		for j := 0; j < p.n; j += p.kernel.wide {
+			w := p.panelWidth(j)
+			at := j*p.k + q*w
+			dst := p.packed[at : at+w]
+			if n := copy(dst, src[j:]); n < w {
+				clear(dst[n:])
+			}
+		}
+	}
 }
 
 // packPanels packs panels [lo,hi) of B over all of k.

@@ -12,6 +12,9 @@ type intKernel struct {
 	// unsigned: activations are bytes, signed ones shifted by +128.
 	// Otherwise they are widened to 16 bits by widen.
 	unsigned bool
+	// shift writes src with +128 added to each signed code to dst, which may
+	// be src.
+	shift func(dst, src []byte)
 	// bytes computes, for rows x cols sums of k4 groups of four codes,
 	//
 	//	c[i*ldc+j] = init[j] + sum over p of a[i*rs+p] * W[j,p]
@@ -143,19 +146,18 @@ func corrections(b []byte, n int) []int32 {
 	return v
 }
 
-// shift is the sign bit of every byte: adding 128 to a signed code.
-var shift = func() (b [4096]byte) {
+// signBits is the sign bit of every byte: adding 128 to a signed code.
+var signBits = func() (b [4096]byte) {
 	for i := range b {
 		b[i] = 0x80
 	}
 	return b
 }()
 
-// shiftCodes writes src with +128 added to each signed code to dst, which may
-// be src.
+// shiftCodes is the portable shift.
 func shiftCodes(dst, src []byte) {
 	for len(src) > 0 {
-		n := subtle.XORBytes(dst, src, shift[:min(len(src), len(shift))])
+		n := subtle.XORBytes(dst, src, signBits[:min(len(src), len(signBits))])
 		dst, src = dst[n:], src[n:]
 	}
 }
@@ -186,8 +188,12 @@ func (p *IntPlan[A]) tile(lo, hi int, mem []byte) {
 	var wide []int16
 	if !p.kernel.unsigned {
 		wide = cast[int16](mem[p.codes:], rows*4*k4)
-		for i := range rows {
-			p.kernel.widen(wide[i*4*k4:(i+1)*4*k4], codes[i*stride:], p.k, p.signed)
+		if stride == 4*k4 {
+			p.kernel.widen(wide, codes, rows*stride, p.signed)
+		} else {
+			for i := range rows {
+				p.kernel.widen(wide[i*4*k4:(i+1)*4*k4], codes[i*stride:], p.k, p.signed)
+			}
 		}
 	}
 	panel := panelBytes(p.k)
@@ -216,7 +222,7 @@ func (p *IntPlan[A]) rowCodes(lo, hi int, mem []byte) (codes []byte, stride int)
 	case p.rows != nil:
 		p.rows(codesOf[A](mem[:n:n]), lo, hi)
 		if shifted {
-			shiftCodes(mem[:n], mem[:n])
+			p.kernel.shift(mem[:n], mem[:n])
 		}
 	case p.lda == p.k:
 		p.copyCodes(mem[:n], bytesOf(p.a[lo*p.k:hi*p.k]), shifted)
@@ -230,7 +236,7 @@ func (p *IntPlan[A]) rowCodes(lo, hi int, mem []byte) (codes []byte, stride int)
 
 func (p *IntPlan[A]) copyCodes(dst, src []byte, shifted bool) {
 	if shifted {
-		shiftCodes(dst, src)
+		p.kernel.shift(dst, src)
 	} else {
 		copy(dst, src)
 	}

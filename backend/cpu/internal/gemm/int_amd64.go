@@ -115,3 +115,13 @@ func widenAVX2(dst []int16, src []byte, k int, signed bool) {
 
 // widenOrder is where the codes of a group of four go.
 var widenOrder = [4]int{0, 2, 1, 3}
+
+// shiftAVX2 shifts whole blocks of 128 in assembly and the rest in Go.
+func shiftAVX2(dst, src []byte) {
+	n := len(src) &^ 127
+	if n > 0 {
+		_ = dst[n-1]
+		shiftCodesAVX2(uintptr(n/128), &dst[0], &src[0])
+	}
+	shiftCodes(dst[n:], src[n:])
+}

@@ -43,8 +43,15 @@ func PackB(dst []byte, w []int8, n, k int) {
 		at := o % panelChannels * 4
 		row := w[o*k : o*k+k]
 		var sum int32
+		g := at
+		for ; len(row) >= 4; row = row[4:] {
+			d := panel[g : g+4 : g+4]
+			d[0], d[1], d[2], d[3] = byte(row[0]), byte(row[1]), byte(row[2]), byte(row[3])
+			sum += int32(row[0]) + int32(row[1]) + int32(row[2]) + int32(row[3])
+			g += blockBytes
+		}
 		for p, v := range row {
-			panel[at+p/4*blockBytes+p%4] = byte(v)
+			panel[g+p] = byte(v)
 			sum += int32(v)
 		}
 		binary.LittleEndian.PutUint32(sums[4*o:], uint32(-128*sum))

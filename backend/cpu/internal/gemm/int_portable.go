@@ -2,7 +2,7 @@ package gemm
 
 // portableInt is the integer product in plain Go.
 func portableInt() intKernel {
-	return intKernel{height: 2, panels: 1, unsigned: true, bytes: bytesPortable}
+	return intKernel{height: 2, panels: 1, unsigned: true, shift: shiftCodes, bytes: bytesPortable}
 }
 
 func bytesPortable(rows, k4 int, a []byte, rs int, b []byte, _ int, init []int32, c []int32, ldc, cols int) {

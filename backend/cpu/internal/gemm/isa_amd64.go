@@ -6,7 +6,7 @@ import "golang.org/x/sys/cpu"
 
 //go:generate go -C ../../../../internal/asmgen run ./gemm -kernel f32_avx512 -out ../../backend/cpu/internal/gemm/f32_avx512_amd64.s -stubs ../../backend/cpu/internal/gemm/f32_avx512_amd64.go -pkg gemm
 //go:generate go -C ../../../../internal/asmgen run ./gemm -kernel f32_avx2 -out ../../backend/cpu/internal/gemm/f32_avx2_amd64.s -stubs ../../backend/cpu/internal/gemm/f32_avx2_amd64.go -pkg gemm
-//go:generate go -C ../../../../internal/asmgen run ./gemm -kernel transpose_avx2 -out ../../backend/cpu/internal/gemm/transpose_avx2_amd64.s -stubs ../../backend/cpu/internal/gemm/transpose_avx2_amd64.go -pkg gemm
+//go:generate go -C ../../../../internal/asmgen run ./gemm -kernel pack_avx2 -out ../../backend/cpu/internal/gemm/pack_avx2_amd64.s -stubs ../../backend/cpu/internal/gemm/pack_avx2_amd64.go -pkg gemm
 //go:generate go -C ../../../../internal/asmgen run ./gemm -kernel u8_avx512vnni -out ../../backend/cpu/internal/gemm/u8_avx512vnni_amd64.s -stubs ../../backend/cpu/internal/gemm/u8_avx512vnni_amd64.go -pkg gemm
 //go:generate go -C ../../../../internal/asmgen run ./gemm -kernel u8_avxvnni -out ../../backend/cpu/internal/gemm/u8_avxvnni_amd64.s -stubs ../../backend/cpu/internal/gemm/u8_avxvnni_amd64.go -pkg gemm
 //go:generate go -C ../../../../internal/asmgen run ./gemm -kernel s16_avx512 -out ../../backend/cpu/internal/gemm/s16_avx512_amd64.s -stubs ../../backend/cpu/internal/gemm/s16_avx512_amd64.go -pkg gemm
@@ -35,7 +35,7 @@ func floatKernelFor[T Float]() floatKernel[T] {
 	if f, ok := any(&kr).(*floatKernel[float32]); ok {
 		switch i := isa.Load(); {
 		case i >= isaAVX512:
-			*f = floatKernel[float32]{height: 14, wide: 32, narrow: 16, tile: tileF32AVX512, transpose: transposeAVX2}
+			*f = floatKernel[float32]{height: 14, wide: 32, narrow: 16, masked: true, tile: tileF32AVX512, transpose: transposeAVX2}
 		case i >= isaAVX2:
 			*f = floatKernel[float32]{height: 6, wide: 16, narrow: 8, tile: tileF32AVX2, transpose: transposeAVX2}
 		}
@@ -46,11 +46,11 @@ func floatKernelFor[T Float]() floatKernel[T] {
 func intKernelFor() intKernel {
 	switch isa.Load() {
 	case isaAVX512VNNI:
-		return intKernel{height: 14, panels: 2, unsigned: true, bytes: bytesAVX512VNNI}
+		return intKernel{height: 14, panels: 2, unsigned: true, shift: shiftAVX2, bytes: bytesAVX512VNNI}
 	case isaAVX512:
 		return intKernel{height: 14, panels: 2, words: wordsAVX512, widen: widenAVX2}
 	case isaAVXVNNI:
-		return intKernel{height: 6, panels: 1, unsigned: true, bytes: bytesAVXVNNI}
+		return intKernel{height: 6, panels: 1, unsigned: true, shift: shiftAVX2, bytes: bytesAVXVNNI}
 	case isaAVX2:
 		return intKernel{height: 6, panels: 1, words: wordsAVX2, widen: widenAVX2}
 	}

@@ -27,13 +27,3 @@ func gemmS16Tile2x16AVX2(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *b
 //
 //go:noescape
 func gemmS16Tile1x16AVX2(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
-
-// widenS8AVX2 widens 16 x blocks signed codes to 16 bits, each four in the order 0, 2, 1, 3.
-//
-//go:noescape
-func widenS8AVX2(blocks uintptr, dst *int16, src *byte)
-
-// widenU8AVX2 widens 16 x blocks unsigned codes to 16 bits, each four in the order 0, 2, 1, 3.
-//
-//go:noescape
-func widenU8AVX2(blocks uintptr, dst *int16, src *byte)

@@ -455,6 +455,7 @@ done:
 	MOVQ    mask+72(FP), CX
 	VMOVDQU (CX), Y12
 	VMOVDQU 32(CX), Y13
+	MOVQ    mask+72(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)
@@ -831,6 +832,7 @@ done:
 	MOVQ    mask+72(FP), CX
 	VMOVDQU (CX), Y8
 	VMOVDQU 32(CX), Y9
+	MOVQ    mask+72(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)
@@ -1070,6 +1072,7 @@ done:
 	MOVQ    mask+72(FP), CX
 	VMOVDQU (CX), Y4
 	VMOVDQU 32(CX), Y5
+	MOVQ    mask+72(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)
@@ -1235,6 +1238,7 @@ done:
 	MOVQ    mask+72(FP), CX
 	VMOVDQU (CX), Y2
 	VMOVDQU 32(CX), Y3
+	MOVQ    mask+72(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)
@@ -1252,43 +1256,5 @@ stored:
 	ADDQ   SI, DI
 	SUBQ   $0x01, passes+0(FP)
 	JNE    pass
-	VZEROUPPER
-	RET
-
-// func widenS8AVX2(blocks uintptr, dst *int16, src *byte)
-// Requires: AVX, AVX2
-TEXT ·widenS8AVX2(SB), NOSPLIT, $0-24
-	MOVQ blocks+0(FP), CX
-	MOVQ dst+8(FP), AX
-	MOVQ src+16(FP), DI
-
-loop:
-	VPMOVSXBW (DI), Y0
-	VPSHUFLW  $0xd8, Y0, Y0
-	VPSHUFHW  $0xd8, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	ADDQ      $0x10, DI
-	ADDQ      $0x20, AX
-	SUBQ      $0x01, CX
-	JNE       loop
-	VZEROUPPER
-	RET
-
-// func widenU8AVX2(blocks uintptr, dst *int16, src *byte)
-// Requires: AVX, AVX2
-TEXT ·widenU8AVX2(SB), NOSPLIT, $0-24
-	MOVQ blocks+0(FP), CX
-	MOVQ dst+8(FP), AX
-	MOVQ src+16(FP), DI
-
-loop:
-	VPMOVZXBW (DI), Y0
-	VPSHUFLW  $0xd8, Y0, Y0
-	VPSHUFHW  $0xd8, Y0, Y0
-	VMOVDQU   Y0, (AX)
-	ADDQ      $0x10, DI
-	ADDQ      $0x20, AX
-	SUBQ      $0x01, CX
-	JNE       loop
 	VZEROUPPER
 	RET

@@ -957,8 +957,9 @@ done:
 	KMOVW     CX, K1
 	SHRQ      $0x10, CX
 	KMOVW     CX, K2
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x1f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	VMOVDQU32 Z1, 64(AX)
 	ADDQ      R14, AX
@@ -1552,8 +1553,9 @@ one:
 done:
 	MOVQ      mask+72(FP), CX
 	KMOVW     CX, K1
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x0f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	ADDQ      R14, AX
 	VMOVDQU32 Z1, (AX)
@@ -2199,8 +2201,9 @@ done:
 	KMOVW     CX, K1
 	SHRQ      $0x10, CX
 	KMOVW     CX, K2
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x1f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	VMOVDQU32 Z1, 64(AX)
 	ADDQ      R14, AX
@@ -2568,8 +2571,9 @@ one:
 done:
 	MOVQ      mask+72(FP), CX
 	KMOVW     CX, K1
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x0f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	ADDQ      R14, AX
 	VMOVDQU32 Z1, (AX)
@@ -2941,8 +2945,9 @@ done:
 	KMOVW     CX, K1
 	SHRQ      $0x10, CX
 	KMOVW     CX, K2
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x1f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	VMOVDQU32 Z1, 64(AX)
 	ADDQ      R14, AX
@@ -3160,8 +3165,9 @@ one:
 done:
 	MOVQ      mask+72(FP), CX
 	KMOVW     CX, K1
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x0f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	ADDQ      R14, AX
 	VMOVDQU32 Z1, (AX)
@@ -3392,8 +3398,9 @@ done:
 	KMOVW     CX, K1
 	SHRQ      $0x10, CX
 	KMOVW     CX, K2
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x1f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	VMOVDQU32 Z1, 64(AX)
 	ADDQ      R14, AX
@@ -3536,8 +3543,9 @@ one:
 done:
 	MOVQ      mask+72(FP), CX
 	KMOVW     CX, K1
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x0f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	ADDQ      R14, AX
 	VMOVDQU32 Z1, (AX)
@@ -3698,8 +3706,9 @@ done:
 	KMOVW     CX, K1
 	SHRQ      $0x10, CX
 	KMOVW     CX, K2
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x1f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	VMOVDQU32 Z1, 64(AX)
 	ADDQ      R14, AX
@@ -3805,8 +3814,9 @@ one:
 done:
 	MOVQ      mask+72(FP), CX
 	KMOVW     CX, K1
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x0f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	ADDQ      R14, AX
 	JMP       stored

@@ -297,8 +297,9 @@ done:
 	KMOVW     CX, K1
 	SHRQ      $0x10, CX
 	KMOVW     CX, K2
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x1f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	VMOVDQU32 Z1, 64(AX)
 	ADDQ      R14, AX
@@ -597,8 +598,9 @@ one:
 done:
 	MOVQ      mask+72(FP), CX
 	KMOVW     CX, K1
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x0f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	ADDQ      R14, AX
 	VMOVDQU32 Z1, (AX)
@@ -854,8 +856,9 @@ done:
 	KMOVW     CX, K1
 	SHRQ      $0x10, CX
 	KMOVW     CX, K2
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x1f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	VMOVDQU32 Z1, 64(AX)
 	ADDQ      R14, AX
@@ -1048,8 +1051,9 @@ one:
 done:
 	MOVQ      mask+72(FP), CX
 	KMOVW     CX, K1
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x0f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	ADDQ      R14, AX
 	VMOVDQU32 Z1, (AX)
@@ -1211,8 +1215,9 @@ done:
 	KMOVW     CX, K1
 	SHRQ      $0x10, CX
 	KMOVW     CX, K2
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x1f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	VMOVDQU32 Z1, 64(AX)
 	ADDQ      R14, AX
@@ -1335,8 +1340,9 @@ one:
 done:
 	MOVQ      mask+72(FP), CX
 	KMOVW     CX, K1
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x0f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	ADDQ      R14, AX
 	VMOVDQU32 Z1, (AX)
@@ -1447,8 +1453,9 @@ done:
 	KMOVW     CX, K1
 	SHRQ      $0x10, CX
 	KMOVW     CX, K2
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x1f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	VMOVDQU32 Z1, 64(AX)
 	ADDQ      R14, AX
@@ -1536,8 +1543,9 @@ one:
 done:
 	MOVQ      mask+72(FP), CX
 	KMOVW     CX, K1
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x0f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	ADDQ      R14, AX
 	VMOVDQU32 Z1, (AX)
@@ -1623,8 +1631,9 @@ done:
 	KMOVW     CX, K1
 	SHRQ      $0x10, CX
 	KMOVW     CX, K2
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x1f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	VMOVDQU32 Z1, 64(AX)
 	ADDQ      R14, AX
@@ -1695,8 +1704,9 @@ one:
 done:
 	MOVQ      mask+72(FP), CX
 	KMOVW     CX, K1
-	CMPW      CX, $0xffff
-	JNE       masked
+	MOVQ      mask+72(FP), CX
+	BTQ       $0x0f, CX
+	JCC       masked
 	VMOVDQU32 Z0, (AX)
 	ADDQ      R14, AX
 	JMP       stored

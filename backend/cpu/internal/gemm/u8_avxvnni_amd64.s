@@ -515,6 +515,7 @@ done:
 	MOVQ    mask+72(FP), CX
 	VMOVDQU (CX), Y12
 	VMOVDQU 32(CX), Y13
+	MOVQ    mask+72(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)
@@ -921,6 +922,7 @@ done:
 	MOVQ    mask+72(FP), CX
 	VMOVDQU (CX), Y8
 	VMOVDQU 32(CX), Y9
+	MOVQ    mask+72(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)
@@ -1160,6 +1162,7 @@ done:
 	MOVQ    mask+72(FP), CX
 	VMOVDQU (CX), Y4
 	VMOVDQU 32(CX), Y5
+	MOVQ    mask+72(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)
@@ -1310,6 +1313,7 @@ done:
 	MOVQ    mask+72(FP), CX
 	VMOVDQU (CX), Y2
 	VMOVDQU 32(CX), Y3
+	MOVQ    mask+72(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)

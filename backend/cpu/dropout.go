@@ -1,0 +1,77 @@
+package cpu
+
+import (
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/tensor"
+)
+
+func init() {
+	register(backend.DropoutTrain{}, kernel{types: floats, bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+		p, state := op.(backend.DropoutTrain).P, in[1].I64()
+		var mask func()
+		switch {
+		case out[0] == nil:
+			mask = func() {}
+		case in[0].DType() == tensor.F64:
+			mask = bindDropout(p, 0, out[0].F64(), in[0].F64(), state)
+		default:
+			mask = bindDropout(p, 0, out[0].F32(), in[0].F32(), state)
+		}
+		return func() error {
+			mask()
+			state[1]++
+			return nil
+		}, nil
+	}})
+	register(backend.DropoutGrad{}, kernel{types: floats, bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+		p, state := op.(backend.DropoutGrad).P, in[1].I64()
+		var mask func()
+		if in[0].DType() == tensor.F64 {
+			mask = bindDropout(p, 1, out[0].F64(), in[0].F64(), state)
+		} else {
+			mask = bindDropout(p, 1, out[0].F32(), in[0].F32(), state)
+		}
+		return func() error { mask(); return nil }, nil
+	}})
+	// In evaluation nothing runs; alone, the operation is a copy.
+	register(backend.Dropout{}, viewCopy)
+}
+
+// bindDropout applies the mask of step state[1] - back.
+func bindDropout[T float](p float32, back int64, y, x []T, state []int64) func() {
+	threshold := uint64(float64(p) * (1 << 32))
+	scale := T(0)
+	if p < 1 {
+		scale = T(1 / (1 - float64(p)))
+	}
+	var key uint64
+	body := func(lo, hi int) {
+		// Tiles start at even elements, so that a word serves two.
+		dst, src := y[lo:hi], x[lo:hi]
+		for i := 0; i < len(src); i += 2 {
+			word := mix64(key + uint64((lo+i)/2+1)*0x9e3779b97f4a7c15)
+			dst[i] = 0
+			if word&0xffffffff >= threshold {
+				dst[i] = src[i] * scale
+			}
+			if i+1 < len(src) {
+				dst[i+1] = 0
+				if word>>32 >= threshold {
+					dst[i+1] = src[i+1] * scale
+				}
+			}
+		}
+	}
+	grain := grainFor(len(x), 3)
+	return func() {
+		key = mix64(mix64(uint64(state[0])) + uint64(state[1]-back))
+		parallel(len(x), grain, body)
+	}
+}
+
+// mix64 is the finalizer of SplitMix64.
+func mix64(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}

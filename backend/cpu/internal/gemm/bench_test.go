@@ -1,0 +1,95 @@
+package gemm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// benchISA runs bench for every instruction set of the machine.
+func benchISA(b *testing.B, name string, bench func(b *testing.B)) {
+	for _, i := range isaNames {
+		if SetMaxISA(i) == nil && ISA() == i {
+			b.Run(name+"/isa="+i, bench)
+		}
+	}
+	_ = SetMaxISA("")
+}
+
+func reportRate(b *testing.B, m, n, k int) {
+	b.ReportMetric(2*float64(m)*float64(n)*float64(k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GOP/s")
+}
+
+func BenchmarkGEMM(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, s := range []struct {
+		form    string // of A and B: n as stored, t transposed
+		m, n, k int
+	}{
+		{"nn", 1024, 1024, 1024},
+		{"nt", 1024, 1024, 1024},
+		{"tn", 1024, 1024, 1024},
+		{"nt", 128, 1024, 784}, // MLP forward
+		{"nn", 128, 784, 1024}, // its input gradient
+		{"tn", 1024, 784, 128}, // its weight gradient
+		{"nt", 50176, 16, 9},   // convolutions forward
+		{"nt", 25088, 32, 144},
+		{"nt", 25088, 64, 288},
+		{"nn", 25088, 288, 64}, // their input gradients
+		{"tn", 16, 9, 100352},  // their weight gradients
+		{"tn", 32, 144, 25088},
+		{"tn", 64, 288, 25088},
+		{"tn", 288, 64, 25088},
+	} {
+		name := fmt.Sprintf("dtype=f32/form=%s/m=%d/n=%d/k=%d", s.form, s.m, s.n, s.k)
+		benchISA(b, name, func(b *testing.B) {
+			transA, transB := s.form[0] == 't', s.form[1] == 't'
+			lda, ldb := s.k, s.n
+			if transA {
+				lda = s.m
+			}
+			if transB {
+				ldb = s.k
+			}
+			x, y, c := make([]float32, s.m*s.k), make([]float32, s.n*s.k), make([]float32, s.m*s.n)
+			for i := range x {
+				x[i] = rng.Float32() - 0.5
+			}
+			for i := range y {
+				y[i] = rng.Float32() - 0.5
+			}
+			p := New[float32](serial, transA, transB, s.m, s.n, s.k)
+			ws, _ := scratch(p.Workspace())
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Run(x, lda, y, ldb, false, c, s.n, ws)
+			}
+			reportRate(b, s.m, s.n, s.k)
+		})
+	}
+	for _, s := range [][3]int{{1024, 1024, 1024}, {128, 1024, 784}, {1, 1024, 1024}, {50176, 16, 9}, {25088, 32, 144}, {25088, 64, 288}, {3136, 64, 576}} {
+		m, n, k := s[0], s[1], s[2]
+		benchInt[int8](b, "qs8", rng, m, n, k)
+		benchInt[uint8](b, "qu8", rng, m, n, k)
+	}
+}
+
+func benchInt[A Code](b *testing.B, dtype string, rng *rand.Rand, m, n, k int) {
+	benchISA(b, fmt.Sprintf("dtype=%s/m=%d/n=%d/k=%d", dtype, m, n, k), func(b *testing.B) {
+		a, w, packed := make([]A, m*k), make([]int8, n*k), make([]byte, PackedSize(n, k))
+		for i := range a {
+			a[i] = A(rng.IntN(256))
+		}
+		for i := range w {
+			w[i] = int8(rng.IntN(256) - 128)
+		}
+		PackB(packed, w, n, k)
+		p := NewInt[A](serial, m, n, k, func(int, int, []int32) {})
+		ws, _ := scratch(p.Workspace())
+		b.ReportAllocs()
+		for b.Loop() {
+			p.Run(a, k, packed, ws)
+		}
+		reportRate(b, m, n, k)
+	})
+}
