@@ -173,13 +173,14 @@ func csvHead(c *csvFields) (columns, labelColumn int, header bool, err error) {
 	labelColumn = -1
 	for last := false; !last; {
 		var f []byte
+		at := *c
 		if f, last, err = c.next(); err != nil {
 			return 0, 0, false, err
 		}
 		named := strings.EqualFold(string(f), "label")
 		if named {
 			if labelColumn >= 0 {
-				return 0, 0, false, &CSVError{c.line, columns + 1, "two columns are called label"}
+				return 0, 0, false, at.fail("two columns are called label")
 			}
 			labelColumn, header = columns, true
 		} else if _, e := strconv.ParseFloat(string(f), 32); !last && errors.Is(e, strconv.ErrSyntax) && len(f) > 0 {

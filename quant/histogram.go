@@ -124,11 +124,12 @@ func CountHistogram(counts []int64, ends []float32, x []float32) {
 		case t < bottom:
 			counts[0]++
 		default:
-			g := int(t) // Towards zero: one too many for negative fractions.
-			if float32(g) > t {
-				g--
-			}
-			counts[g-first]++
+			// Truncation is one too many when its result is above t. Signs
+			// are random, so a bit is subtracted rather than tested: that of
+			// above > 0, which is never -0.
+			g := int32(t)
+			above := int32(math.Float32bits(float32(g) - t))
+			counts[int(g-int32(uint32(-above)>>31))-first]++
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestHistogramDoesNotDependOnOrder(t *testing.T) {
 func TestHistogramHoldsEveryValue(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, bins := range []int{2, 7, 64, 2048} {
-		x := append(normal(r, 1000, 3), 0, 4, -4, 0.5, -0.5)
+		x := append(normal(r, 1000, 3), 0, float32(math.Copysign(0, -1)), 4, -4, 0.5, -0.5)
 		counts, ends := histogram(t, bins, x)
 		w, first, ok := quant.BinWidth(ends, bins)
 		require.True(t, ok)

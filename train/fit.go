@@ -114,6 +114,7 @@ type trainer struct {
 	keep    map[string]*tensor.Tensor // best weights
 	rate    *tensor.Tensor
 	loss    *tensor.Tensor
+	record  *metrics // nil without a folder
 }
 
 // Fit trains g, whose input is named [InputName] and whose result
@@ -144,6 +145,7 @@ func Fit(ctx context.Context, g *graph.Graph, c Config, o Options) (*Result, err
 			return nil, err
 		}
 		defer m.Close()
+		t.record = m
 		cbs = append([]Callback{m}, cbs...)
 	}
 	err = t.run(ctx, cbs)
@@ -213,18 +215,33 @@ func checkData(g *graph.Graph, c *Config, d data.Dataset) error {
 
 // run does the steps from t.step to the end.
 func (t *trainer) run(ctx context.Context, cbs []Callback) error {
-	for t.step < t.total {
-		if err := t.enterPhase(ctx); err != nil {
-			return err
+	for {
+		if t.epochDue() {
+			stop, err := t.epoch(ctx, cbs)
+			if err != nil && ctx.Err() != nil {
+				return t.interrupted(ctx)
+			}
+			if err != nil {
+				return err
+			}
+			if stop {
+				break
+			}
+		}
+		if t.step >= t.total {
+			break
 		}
 		if ctx.Err() != nil {
 			return t.interrupted(ctx)
 		}
+		if err := t.enterPhase(ctx); err != nil {
+			return err
+		}
 		b, err := t.loader.Next(ctx)
+		if err != nil && ctx.Err() != nil {
+			return t.interrupted(ctx)
+		}
 		if err != nil {
-			if ctx.Err() != nil {
-				return t.interrupted(ctx)
-			}
 			return fmt.Errorf("train: step %d: %w", t.step+1, err)
 		}
 		info, err := t.one(ctx, b)
@@ -236,24 +253,19 @@ func (t *trainer) run(ctx context.Context, cbs []Callback) error {
 				return err
 			}
 		}
-		if t.step%t.perEp == 0 {
-			stop, err := t.epoch(ctx, cbs)
-			if err != nil {
-				if ctx.Err() != nil {
-					return t.interrupted(ctx)
-				}
-				return err
-			}
-			if stop {
-				break
-			}
-		} else if t.c.SaveEvery > 0 && t.step%int64(t.c.SaveEvery) == 0 {
+		if t.c.SaveEvery > 0 && t.step%int64(t.c.SaveEvery) == 0 && !t.epochDue() {
 			if err := t.save(ctx); err != nil {
 				return err
 			}
 		}
 	}
 	return t.finish(ctx)
+}
+
+// epochDue reports whether an epoch has ended whose record is not made yet,
+// perhaps because the training was interrupted before it could be.
+func (t *trainer) epochDue() bool {
+	return t.step > 0 && t.step%t.perEp == 0 && int64(len(t.history)) < t.step/t.perEp
 }
 
 // one does one step. A step that has begun is finished, so that the state is
@@ -328,14 +340,20 @@ func setInput(ctx context.Context, p *program.Program, x *tensor.Tensor) error {
 	return p.SetInput(ctx, InputName, x)
 }
 
-// enterPhase compiles the program of the phase that the next step is in.
-func (t *trainer) enterPhase(ctx context.Context) error {
+// phaseAt returns the index of the phase that a step is in.
+func (t *trainer) phaseAt(step int64) int {
 	k := 0
 	for i, p := range t.o.Phases {
-		if p.From <= t.step {
+		if p.From <= step {
 			k = i
 		}
 	}
+	return k
+}
+
+// enterPhase compiles the program of the phase that the next step is in.
+func (t *trainer) enterPhase(ctx context.Context) error {
+	k := t.phaseAt(t.step)
 	if k == t.phase {
 		return nil
 	}
@@ -357,8 +375,8 @@ func (t *trainer) enterPhase(ctx context.Context) error {
 // epoch closes an epoch: validation, record, checkpoint. It reports whether
 // to stop early.
 func (t *trainer) epoch(ctx context.Context, cbs []Callback) (stop bool, err error) {
-	e := EpochInfo{Epoch: int(t.step / t.perEp), Step: t.step, Loss: t.lossSum / float64(t.perEp), Rate: float64(t.rate.F32()[0]), Phase: phaseName(t.o.Phases[t.phase].Mode)}
-	t.lossSum = 0
+	e := EpochInfo{Epoch: int(t.step / t.perEp), Step: t.step, Loss: t.lossSum / float64(t.perEp), Rate: float64(float32(t.c.LR * t.c.Schedule.Rate(t.step-1, t.total))),
+		Phase: phaseName(t.o.Phases[t.phaseAt(t.step-1)].Mode)}
 	if t.o.Val != nil {
 		m, err := t.validate(ctx)
 		if err != nil {
@@ -380,6 +398,7 @@ func (t *trainer) epoch(ctx context.Context, cbs []Callback) (stop bool, err err
 		stop = t.c.Patience > 0 && e.Epoch-t.bestAt >= t.c.Patience
 	}
 	t.history = append(t.history, e)
+	t.lossSum = 0
 	for _, cb := range cbs {
 		if err := cb.Epoch(e); err != nil {
 			return false, err

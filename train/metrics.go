@@ -95,6 +95,12 @@ func (m *metrics) Epoch(e EpochInfo) error {
 	if err := m.write(e); err != nil {
 		return err
 	}
+	return m.flush()
+}
+
+// flush writes what is buffered; a checkpoint never knows of steps that the
+// record does not have.
+func (m *metrics) flush() error {
 	if err := m.w.Flush(); err != nil {
 		return fmt.Errorf("train: write %s: %w", m.f.Name(), err)
 	}

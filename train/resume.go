@@ -38,6 +38,9 @@ func (t *trainer) save(ctx context.Context) error {
 	if t.o.Dir == "" {
 		return nil
 	}
+	if err := t.record.flush(); err != nil {
+		return err
+	}
 	p := progress{t.c, t.o.Train.Len(), t.step, t.lossSum, t.history, math.Float64bits(t.best), t.bestAt, t.phasesHash()}
 	meta, err := json.Marshal(p)
 	if err != nil {

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/channels"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -47,6 +48,7 @@ func bindAveragePool[T float](p backend.AveragePool, out, in []*tensor.Tensor) f
 	x, y := elements[T](in[0]), elements[T](out[0])
 	g := newPoolGeometry(p.Window, p.Kernel, in[0].Shape(), out[0].Shape())
 	rows, cols := extents(p, g, len(in[0].Shape()))
+	add := channels.For[T]().Add
 	body := func(lo, hi int) {
 		for l := lo; l < hi; l++ {
 			n, i := l/g.oh, l%g.oh
@@ -57,7 +59,7 @@ func bindAveragePool[T float](p backend.AveragePool, out, in []*tensor.Tensor) f
 				for a := r.first; a < r.last; a++ {
 					for b := q.first; b < q.last; b++ {
 						from := ((n*g.h+i*g.sh-g.top+a*g.dh)*g.w + j*g.sw - g.left + b*g.dw) * g.c
-						addTo(mean, x[from:from+g.c])
+						add(mean, x[from:from+g.c])
 					}
 				}
 				if count := T(r.count * q.count); count > 1 {

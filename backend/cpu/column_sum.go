@@ -118,7 +118,9 @@ func columnProducts[T float](sum, product []float64, dy, x, mean []T, c int) {
 func addChunks(parts []float64, n, count int) []float64 {
 	sum := parts[:n]
 	for i := 1; i < count; i++ {
-		addTo(sum, parts[i*n:(i+1)*n])
+		for j, v := range parts[i*n : (i+1)*n] {
+			sum[j] += v
+		}
 	}
 	return sum
 }

@@ -3,6 +3,7 @@ package cpu
 import (
 	"runtime"
 
+	"github.com/goqat/goqat/backend/cpu/internal/channels"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -18,16 +19,9 @@ func tapMajor[T float](dst, w []T, o, taps int) {
 	}
 }
 
-// mulAdd adds x[i/m] * w[i] to y[i]; m is the number of outputs a channel.
-func mulAdd[T float](y, x, w []T, m int) {
-	w = w[:len(y)]
-	if m == 1 {
-		x = x[:len(y)]
-		for i, v := range x {
-			y[i] += T(v * w[i])
-		}
-		return
-	}
+// mulAddMany adds x[c] * w[c*m+i] to y[c*m+i], for the m > 1 outputs of each
+// channel.
+func mulAddMany[T float](y, x, w []T, m int) {
 	for c, v := range x {
 		yc, wc := y[c*m:(c+1)*m], w[c*m:(c+1)*m]
 		for i, u := range wc {
@@ -51,32 +45,11 @@ func (t *tapList) add(x, w int) bool {
 	return t.n == maxTaps
 }
 
-// sumTaps adds the products of the listed taps to the channels y, four at a time
-// in registers, and empties the list.
-func sumTaps[T float](t *tapList, y, x, w []T) {
-	xs, ws := t.x[:t.n], t.w[:t.n]
-	ws = ws[:len(xs)]
+// sumTaps adds the products of the listed taps to the channels y and empties
+// the list.
+func sumTaps[T float](t *tapList, add func(y, x, w []T, xs, ws []int), y, x, w []T) {
+	add(y, x, w, t.x[:t.n], t.w[:t.n])
 	t.n = 0
-	j := 0
-	for ; j+4 <= len(y); j += 4 {
-		v := (*[4]T)(y[j:])
-		s0, s1, s2, s3 := v[0], v[1], v[2], v[3]
-		for i, o := range xs {
-			a, b := (*[4]T)(x[o+j:]), (*[4]T)(w[ws[i]+j:])
-			s0 += T(a[0] * b[0])
-			s1 += T(a[1] * b[1])
-			s2 += T(a[2] * b[2])
-			s3 += T(a[3] * b[3])
-		}
-		v[0], v[1], v[2], v[3] = s0, s1, s2, s3
-	}
-	for ; j < len(y); j++ {
-		s := y[j]
-		for i, o := range xs {
-			s += T(x[o+j] * w[ws[i]+j])
-		}
-		y[j] = s
-	}
 }
 
 // depthwiseGrain is the number of image lines of a tile, for about as many
@@ -84,7 +57,7 @@ func sumTaps[T float](t *tapList, y, x, w []T) {
 func depthwiseGrain(work int) int { return max(65536/max(work, 1), 1) }
 
 func bindDepthwise[T float](b *Backend, g *convGeometry, x, w, bias, y []T) func() error {
-	m := g.og
+	m, add := g.og, channels.For[T]().SumTaps
 	var turned []T
 	body := func(lo, hi int) {
 		var list tapList
@@ -106,13 +79,13 @@ func bindDepthwise[T float](b *Backend, g *convGeometry, x, w, bias, y []T) func
 					for t := b0; t < b1; t++ {
 						from := line + (iw+t*g.dw)*g.c
 						if m > 1 {
-							mulAdd(out, x[from:from+g.c], turned[(a*g.kw+t)*g.o:], m)
+							mulAddMany(out, x[from:from+g.c], turned[(a*g.kw+t)*g.o:], m)
 						} else if list.add(from, (a*g.kw+t)*g.o) {
-							sumTaps(&list, out, x, turned)
+							sumTaps(&list, add, out, x, turned)
 						}
 					}
 				}
-				sumTaps(&list, out, x, turned)
+				sumTaps(&list, add, out, x, turned)
 			}
 		}
 	}
@@ -131,7 +104,7 @@ func bindDepthwise[T float](b *Backend, g *convGeometry, x, w, bias, y []T) func
 }
 
 func bindDepthwiseGradInput[T float](b *Backend, g *convGeometry, dx, dy []T, w *operand[T]) func() error {
-	m := g.og
+	m, add := g.og, channels.For[T]().SumTaps
 	real := newRealWeight(w, g.o, g.k)
 	var turned []T
 	body := func(lo, hi int) {
@@ -157,11 +130,11 @@ func bindDepthwiseGradInput[T float](b *Backend, g *convGeometry, dx, dy []T, w 
 						if m > 1 {
 							sumProducts(out, dy[at:at+g.o], turned[wt:wt+g.o], m)
 						} else if list.add(at, wt) {
-							sumTaps(&list, out, dy, turned)
+							sumTaps(&list, add, out, dy, turned)
 						}
 					}
 				}
-				sumTaps(&list, out, dy, turned)
+				sumTaps(&list, add, out, dy, turned)
 			}
 		}
 	}
@@ -208,6 +181,7 @@ const depthwiseSegments = 16
 
 func bindDepthwiseGradWeight[T float](b *Backend, g *convGeometry, dw, dy []T, x *operand[T]) func() error {
 	m, size := g.og, g.o*g.k
+	loops := channels.For[T]()
 	all := g.n * g.oh
 	segment := max((all+depthwiseSegments-1)/depthwiseSegments, 1)
 	segments := (all + segment - 1) / segment
@@ -235,7 +209,7 @@ func bindDepthwiseGradWeight[T float](b *Backend, g *convGeometry, dw, dy []T, x
 			sum := tensor.Cast[T](mem[s*partBytes:], size)
 			clear(sum)
 			for l := s * segment; l < min((s+1)*segment, all); l++ {
-				depthwiseLine(g, sum, dy[l*g.ow*g.o:(l+1)*g.ow*g.o], in, l, m)
+				depthwiseLine(g, loops.MulAdd, sum, dy[l*g.ow*g.o:(l+1)*g.ow*g.o], in, l, m)
 			}
 		}
 		free <- slot
@@ -251,7 +225,7 @@ func bindDepthwiseGradWeight[T float](b *Backend, g *convGeometry, dw, dy []T, x
 		parallel(segments, 1, body)
 		sum := tensor.Cast[T](mem, size)
 		for s := 1; s < segments; s++ {
-			addTo(sum, tensor.Cast[T](mem[s*partBytes:], size))
+			loops.Add(sum, tensor.Cast[T](mem[s*partBytes:], size))
 		}
 		for c := range g.o {
 			for t := range g.k {
@@ -265,7 +239,7 @@ func bindDepthwiseGradWeight[T float](b *Backend, g *convGeometry, dw, dy []T, x
 
 // depthwiseLine adds the contribution of output line l to the gradient of the
 // weights, [tap, channel].
-func depthwiseLine[T float](g *convGeometry, sum, dy []T, in *lines[T], l, m int) {
+func depthwiseLine[T float](g *convGeometry, mulAdd func(y, x, w []T), sum, dy []T, in *lines[T], l, m int) {
 	n, i := l/g.oh, l%g.oh
 	ih := i*g.sh - g.top
 	a0, a1 := taps(ih, g.kh, g.dh, g.h)
@@ -276,7 +250,12 @@ func depthwiseLine[T float](g *convGeometry, sum, dy []T, in *lines[T], l, m int
 			j0, j1 := steps(t*g.dw-g.left, g.sw, g.w, g.ow)
 			for j := j0; j < j1; j++ {
 				iw := j*g.sw - g.left + t*g.dw
-				mulAdd(part, line[iw*g.c:(iw+1)*g.c], dy[j*g.o:(j+1)*g.o], m)
+				x, d := line[iw*g.c:(iw+1)*g.c], dy[j*g.o:(j+1)*g.o]
+				if m > 1 {
+					mulAddMany(part, x, d, m)
+				} else {
+					mulAdd(part, x, d)
+				}
 			}
 		}
 	}

@@ -151,8 +151,8 @@ func gatherLine[T float](g *convGeometry, dst, line []T, group, j0, j1 int) {
 }
 
 // scatter adds rows [lo,hi) of the gradient of the patch matrix of a group to
-// the gradient of the input: the transpose of [gather].
-func scatter[T float](g *convGeometry, dx []T, group int, src []T, lo, hi int) {
+// the gradient of the input with add: the transpose of [gather].
+func scatter[T float](g *convGeometry, add func(dst, src []T), dx []T, group int, src []T, lo, hi int) {
 	run := g.kw * g.cg
 	whole := g.dw == 1 && g.groups == 1
 	for r := lo; r < hi; {
@@ -168,36 +168,16 @@ func scatter[T float](g *convGeometry, dx []T, group int, src []T, lo, hi int) {
 				s = s[:run]
 				at := (j+t)*g.sw - g.left
 				if whole && at >= 0 && at+g.kw <= g.w {
-					addTo(line[at*g.c:at*g.c+run], s)
+					add(line[at*g.c:at*g.c+run], s)
 					continue
 				}
 				b0, b1 := taps(at, g.kw, g.dw, g.w)
 				for b := b0; b < b1; b++ {
 					to := (at+b*g.dw)*g.c + group*g.cg
-					addTo(line[to:to+g.cg], s[b*g.cg:(b+1)*g.cg])
+					add(line[to:to+g.cg], s[b*g.cg:(b+1)*g.cg])
 				}
 			}
 		}
 		r += cols
-	}
-}
-
-// addTo adds src to dst, which is as long.
-func addTo[T float](dst, src []T) {
-	src = src[:len(dst)]
-	for len(dst) >= 8 {
-		d, s := (*[8]T)(dst), (*[8]T)(src)
-		d[0] += s[0]
-		d[1] += s[1]
-		d[2] += s[2]
-		d[3] += s[3]
-		d[4] += s[4]
-		d[5] += s[5]
-		d[6] += s[6]
-		d[7] += s[7]
-		dst, src = dst[8:], src[8:]
-	}
-	for i, v := range src {
-		dst[i] += v
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"runtime"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/channels"
 	"github.com/goqat/goqat/backend/cpu/internal/gemm"
 	"github.com/goqat/goqat/tensor"
 )
@@ -44,6 +45,7 @@ type inputGrad[T float] struct {
 	g      *convGeometry
 	dx, dy []T
 	w      *realWeight[T]
+	add    func(dst, src []T)
 	per    int // images of a unit
 	units  int
 	tile   int // output rows of a tile: whole lines
@@ -61,7 +63,7 @@ type inputGrad[T float] struct {
 const inputGradTile = 32 << 10 // elements of a tile of the patch matrix
 
 func newInputGrad[T float](g *convGeometry, dx, dy []T, w *operand[T]) *inputGrad[T] {
-	c := &inputGrad[T]{g: g, dx: dx, dy: dy, w: newRealWeight(w, g.o, g.k)}
+	c := &inputGrad[T]{g: g, dx: dx, dy: dy, w: newRealWeight(w, g.o, g.k), add: channels.For[T]().Add}
 	plane := max(g.oh*g.ow, 1)
 	c.per = max(min(256/plane, g.n/16), 1)
 	c.units = (g.n + c.per - 1) / c.per
@@ -134,7 +136,7 @@ func (c *inputGrad[T]) unit(slot, u int) {
 		patches := tensor.Cast[T](ws[c.planBytes:], (hi-lo)*g.k)
 		for group := range g.groups {
 			p.Run(c.dy[lo*g.o+group*g.og:], g.o, c.weight[group*g.og*g.k:(group+1)*g.og*g.k], g.k, false, patches, g.k, ws)
-			scatter(g, c.dx, group, patches, lo, hi)
+			scatter(g, c.add, c.dx, group, patches, lo, hi)
 		}
 	}
 }

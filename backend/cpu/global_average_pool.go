@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/channels"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -25,12 +26,13 @@ func bindGlobalAveragePool[T float](out, in []*tensor.Tensor) func() error {
 	n, c := in[0].Shape()[0], in[0].Shape().Last()
 	plane := len(x) / max(n, 1)
 	count := T(plane / max(c, 1))
+	add := channels.For[T]().Add
 	body := func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			mean := y[i*c : (i+1)*c]
 			clear(mean)
 			for o := i * plane; o < (i+1)*plane; o += c {
-				addTo(mean, x[o:o+c])
+				add(mean, x[o:o+c])
 			}
 			for j := range mean {
 				mean[j] /= count

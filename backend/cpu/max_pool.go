@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/channels"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -13,13 +14,13 @@ func init() {
 			p := op.(backend.MaxPool)
 			switch in[0].DType() {
 			case tensor.F64:
-				return bindMaxPool(p, out, in, math.Inf(-1)), nil
+				return bindMaxPool(p, out, in, math.Inf(-1), channels.For[float64]().Larger), nil
 			case tensor.I8:
-				return bindMaxPool(p, out, in, int8(math.MinInt8)), nil
+				return bindMaxPool(p, out, in, int8(math.MinInt8), channels.LargerInt8), nil
 			case tensor.U8:
-				return bindMaxPool(p, out, in, uint8(0)), nil
+				return bindMaxPool(p, out, in, uint8(0), channels.LargerUint8), nil
 			}
-			return bindMaxPool(p, out, in, float32(math.Inf(-1))), nil
+			return bindMaxPool(p, out, in, float32(math.Inf(-1)), channels.For[float32]().Larger), nil
 		}})
 	register(backend.MaxPoolGrad{}, kernel{types: floats, bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		if in[0].DType() == tensor.F64 {
@@ -39,7 +40,7 @@ func newPoolGeometry(w backend.Window, kernel [2]int, x, y tensor.Shape) *convGe
 	return newConvGeometry(backend.Conv{Window: w, Groups: max(x.Last(), 1)}, x, k, y)
 }
 
-func bindMaxPool[T tensor.Element](p backend.MaxPool, out, in []*tensor.Tensor, lowest T) func() error {
+func bindMaxPool[T tensor.Element](p backend.MaxPool, out, in []*tensor.Tensor, lowest T, larger func(best []T, where []int32, x []T, position int32)) func() error {
 	x := elements[T](in[0])
 	y, index := elements[T](out[0]), elements[int32](out[1])
 	shape := in[0].Shape()
@@ -103,37 +104,6 @@ func outShape(out []*tensor.Tensor) tensor.Shape {
 func fill[T tensor.Element](dst []T, v T) {
 	for i := range dst {
 		dst[i] = v
-	}
-}
-
-// larger takes over the elements of x that are larger than best, or not a
-// number, with their position. The choices are conditional moves: which
-// element wins is unpredictable.
-func larger[T tensor.Element](best []T, where []int32, x []T, position int32) {
-	x = x[:len(best)]
-	if where == nil {
-		for i, v := range x {
-			b := best[i]
-			if v > b || v != v {
-				b = v
-			}
-			best[i] = b
-		}
-		return
-	}
-	where = where[:len(best)]
-	for i, v := range x {
-		b, p := best[i], where[i]
-		if v > b {
-			p = position
-		}
-		if v != v {
-			p = position
-		}
-		if v > b || v != v {
-			b = v
-		}
-		best[i], where[i] = b, p
 	}
 }
 

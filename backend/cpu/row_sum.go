@@ -3,6 +3,7 @@ package cpu
 import (
 	"runtime"
 
+	"github.com/goqat/goqat/backend/cpu/internal/channels"
 	"github.com/goqat/goqat/backend/cpu/internal/gemm"
 	"github.com/goqat/goqat/tensor"
 )
@@ -98,11 +99,12 @@ func (s *rowSum[T]) plan() {
 		}
 		s.slots <- slot
 	}
+	add := channels.For[T]().Add
 	s.sumBody = func(lo, hi int) {
 		c := s.c[lo:hi]
 		copy(c, s.parts[lo:hi])
 		for i := 1; i < s.segments; i++ {
-			addTo(c, s.parts[i*s.m*s.k+lo:i*s.m*s.k+hi])
+			add(c, s.parts[i*s.m*s.k+lo:i*s.m*s.k+hi])
 		}
 	}
 	s.fillGrain = max(rowSumTile/k, 16)

@@ -188,7 +188,7 @@ func (p *IntPlan[A]) tile(lo, hi int, mem []byte) {
 	var wide []int16
 	if !p.kernel.unsigned {
 		wide = cast[int16](mem[p.codes:], rows*4*k4)
-		if stride == 4*k4 {
+		if p.k == 4*k4 && stride == p.k {
 			p.kernel.widen(wide, codes, rows*stride, p.signed)
 		} else {
 			for i := range rows {

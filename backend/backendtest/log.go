@@ -1,0 +1,11 @@
+package backendtest
+
+import (
+	"math"
+
+	"github.com/goqat/goqat/backend"
+)
+
+func init() {
+	Elementwise(backend.Log{}, math.Log)
+}

@@ -1,0 +1,7 @@
+package backendtest
+
+import "github.com/goqat/goqat/backend"
+
+func init() {
+	broadcast(backend.Sub{}, true, func(a, b float64) float64 { return a - b })
+}
