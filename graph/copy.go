@@ -79,3 +79,20 @@ func (g *Graph) Clone() (*Graph, error) {
 	c.Outputs()
 	return c.Dst, c.Dst.err
 }
+
+// Rebatch returns g with outermost input dimension n.
+func Rebatch(g *Graph, n int) (*Graph, error) {
+	if g.err != nil {
+		return nil, g.err
+	}
+	c := &Copy{Src: g, Dst: New(), m: make([]Value, len(g.vals))}
+	r := &Rewrite{Dst: c.Dst}
+	for i := 1; i < len(g.vals); i++ {
+		c.m[i] = r.leaf(&g.vals[i], n)
+	}
+	for _, n := range g.nodes {
+		c.Node(n)
+	}
+	c.Outputs()
+	return c.Dst, c.Dst.err
+}

@@ -133,6 +133,9 @@ func opName(domain, op string) string {
 
 // toLast returns the permutation from [n, c, ...] to [n, ..., c].
 func toLast(rank int) []int {
+	if rank < 3 {
+		return identity(rank)
+	}
 	p := make([]int, 0, rank)
 	p = append(p, 0)
 	for i := 2; i < rank; i++ {
@@ -143,6 +146,9 @@ func toLast(rank int) []int {
 
 // toFirst returns the permutation from [n, ..., c] to [n, c, ...].
 func toFirst(rank int) []int {
+	if rank < 3 {
+		return identity(rank)
+	}
 	p := make([]int, 0, rank)
 	p = append(p, 0, rank-1)
 	for i := 1; i < rank-1; i++ {

@@ -58,9 +58,13 @@ func depthwiseGrain(work int) int { return max(65536/max(work, 1), 1) }
 
 func bindDepthwise[T float](b *Backend, g *convGeometry, x, w, bias, y []T) func() error {
 	m, add := g.og, channels.For[T]().SumTaps
+	free := newSlots(runtime.GOMAXPROCS(0))
+	lists := make([]tapList, cap(free))
 	var turned []T
 	body := func(lo, hi int) {
-		var list tapList
+		slot := <-free
+		defer free.give(slot)
+		list := &lists[slot]
 		for l := lo; l < hi; l++ {
 			n, i := l/g.oh, l%g.oh
 			ih := i*g.sh - g.top
@@ -81,11 +85,11 @@ func bindDepthwise[T float](b *Backend, g *convGeometry, x, w, bias, y []T) func
 						if m > 1 {
 							mulAddMany(out, x[from:from+g.c], turned[(a*g.kw+t)*g.o:], m)
 						} else if list.add(from, (a*g.kw+t)*g.o) {
-							sumTaps(&list, add, out, x, turned)
+							sumTaps(list, add, out, x, turned)
 						}
 					}
 				}
-				sumTaps(&list, add, out, x, turned)
+				sumTaps(list, add, out, x, turned)
 			}
 		}
 	}
@@ -106,9 +110,13 @@ func bindDepthwise[T float](b *Backend, g *convGeometry, x, w, bias, y []T) func
 func bindDepthwiseGradInput[T float](b *Backend, g *convGeometry, dx, dy []T, w *operand[T]) func() error {
 	m, add := g.og, channels.For[T]().SumTaps
 	real := newRealWeight(w, g.o, g.k)
+	free := newSlots(runtime.GOMAXPROCS(0))
+	lists := make([]tapList, cap(free))
 	var turned []T
 	body := func(lo, hi int) {
-		var list tapList
+		slot := <-free
+		defer free.give(slot)
+		list := &lists[slot]
 		for l := lo; l < hi; l++ {
 			n, ih := l/g.h, l%g.h
 			line := dx[l*g.line : (l+1)*g.line]
@@ -130,11 +138,11 @@ func bindDepthwiseGradInput[T float](b *Backend, g *convGeometry, dx, dy []T, w 
 						if m > 1 {
 							sumProducts(out, dy[at:at+g.o], turned[wt:wt+g.o], m)
 						} else if list.add(at, wt) {
-							sumTaps(&list, add, out, dy, turned)
+							sumTaps(list, add, out, dy, turned)
 						}
 					}
 				}
-				sumTaps(&list, add, out, dy, turned)
+				sumTaps(list, add, out, dy, turned)
 			}
 		}
 	}
@@ -200,6 +208,7 @@ func bindDepthwiseGradWeight[T float](b *Backend, g *convGeometry, dw, dy []T, x
 	var mem []byte
 	body := func(lo, hi int) {
 		slot := <-free
+		defer free.give(slot)
 		in := &src[slot]
 		if ringBytes > 0 {
 			in.ring = tensor.Cast[T](mem[segments*partBytes+slot*ringBytes:], g.ringLines()*g.line)
@@ -212,7 +221,6 @@ func bindDepthwiseGradWeight[T float](b *Backend, g *convGeometry, dw, dy []T, x
 				depthwiseLine(g, loops.MulAdd, sum, dy[l*g.ow*g.o:(l+1)*g.ow*g.o], in, l, m)
 			}
 		}
-		free <- slot
 	}
 	return func() error {
 		if len(dy) == 0 || size == 0 {

@@ -93,10 +93,10 @@ func newInputGrad[T float](g *convGeometry, dx, dy []T, w *operand[T]) *inputGra
 	c.tileBytes = roundUp64(c.tile * g.k * sizeOf[T]())
 	c.body = func(lo, hi int) {
 		slot := <-c.slots
+		defer c.slots.give(slot)
 		for u := lo; u < hi; u++ {
 			c.unit(slot, u)
 		}
-		c.slots <- slot
 	}
 	return c
 }

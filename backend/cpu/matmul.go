@@ -91,10 +91,10 @@ func bindMatMul[T float](b *Backend, op backend.MatMul, out, in []*tensor.Tensor
 	var mem []byte
 	body := func(lo, hi int) {
 		slot := <-free
+		defer free.give(slot)
 		for i := lo; i < hi; i++ {
 			plans[slot].Run(x[atX[i]:], sa.cols, y[atY[i]:], sb.cols, false, z[i*m*n:], n, mem[slot*each:(slot+1)*each])
 		}
-		free <- slot
 	}
 	grain := max(65536/max(m*n*k, 1), 1)
 	return func() error {

@@ -95,6 +95,9 @@ func newSlots(n int) slots {
 	return s
 }
 
+// give returns slot i for others to take.
+func (s slots) give(i int) { s <- i }
+
 // serial is parallel for code that already runs on a worker.
 func serial(n, grain int, body func(lo, hi int)) {
 	for lo := 0; lo < n; lo += grain {

@@ -94,10 +94,10 @@ func (s *rowSum[T]) plan() {
 	s.grain = 4096
 	s.body = func(lo, hi int) {
 		slot := <-s.slots
+		defer s.slots.give(slot)
 		for i := lo; i < hi; i++ {
 			s.sum(slot, i, s.parts[i*s.m*s.k:(i+1)*s.m*s.k])
 		}
-		s.slots <- slot
 	}
 	add := channels.For[T]().Add
 	s.sumBody = func(lo, hi int) {
@@ -110,9 +110,9 @@ func (s *rowSum[T]) plan() {
 	s.fillGrain = max(rowSumTile/k, 16)
 	s.fillBody = func(lo, hi int) {
 		slot := <-s.slots
+		defer s.slots.give(slot)
 		s.begin(slot)
 		s.produce(slot, s.fillDst[lo*s.k:hi*s.k], s.fillFrom+lo, s.fillFrom+hi)
-		s.slots <- slot
 	}
 	if together && s.direct == nil {
 		// The tile is produced by several workers, each with a slot.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/graph"
@@ -18,10 +19,11 @@ import (
 type lowering struct {
 	model
 	violations []target.Violation
-	// tensors holds the tensor of each value of the graph; values that stand
-	// for reals (outputs of dequantize_linear) have that of the codes.
+	// index holds the tensor of each value of the graph; results of
+	// dequantize_linear have that of the codes.
 	index map[int]int
-	real  map[int]bool
+	// bad are tensors that stand for results which could not be lowered.
+	bad map[int]bool
 }
 
 // lowerings are the operations that have a form in the file.
@@ -47,7 +49,7 @@ var lowerings = map[string]func(l *lowering, n *graph.Node){
 }
 
 func lower(m *qat.Model) *lowering {
-	l := &lowering{index: map[int]int{}, real: map[int]bool{}}
+	l := &lowering{index: map[int]int{}, bad: map[int]bool{}}
 	if m.Rule != quant.TFLite {
 		l.fatal("rule", "the model is converted for %v, the kernels compute tflite: train with the target's config", m.Rule)
 	}
@@ -58,19 +60,16 @@ func lower(m *qat.Model) *lowering {
 	for _, n := range g.Nodes() {
 		f := lowerings[n.Op.OpName()]
 		switch {
+		case strings.HasSuffix(n.Op.OpName(), "_dequant"):
+			l.fatal(n.Name, "%s has a real result: it must be quantized (set float_output to false)", n.Op.OpName())
 		case f == nil:
 			l.fatal(n.Name, "operation %s has no int8 form in TFLite", n.Op.OpName())
-			l.placeholder(n)
 		case l.takesReal(n):
 			l.fatal(n.Name, "%s runs on real numbers: its input must be quantized", n.Op.OpName())
-			l.placeholder(n)
 		default:
-			before := len(l.violations)
 			f(l, n)
-			if len(l.violations) > before {
-				l.placeholder(n)
-			}
 		}
+		l.placeholder(n)
 	}
 	for _, o := range g.Outputs() {
 		l.output(o)
@@ -91,13 +90,16 @@ func (l *lowering) takesReal(n *graph.Node) bool {
 	return n.Op.OpName() != "quantize_linear" && len(n.In) > 0 && n.In[0].DType().Float()
 }
 
-// placeholder gives results to a node that has none after a violation, so
+// placeholder gives a result to a node that has none after a violation, so
 // that the nodes after it are checked.
 func (l *lowering) placeholder(n *graph.Node) {
-	for _, o := range n.Out {
-		if _, ok := l.index[o.ID()]; !ok && o.DType() != tensor.B1 {
-			l.set(o, l.activation(o.Name(), o.Shape(), 1, 0))
-		}
+	if len(n.Out) == 0 {
+		return
+	}
+	if _, ok := l.index[n.Out[0].ID()]; !ok {
+		t := l.activation(n.Name, n.Out[0].Shape(), 1, 0)
+		l.bad[t] = true
+		l.set(n.Out[0], t)
 	}
 }
 
@@ -116,7 +118,9 @@ func (l *lowering) activation(name string, shape tensor.Shape, scale float32, ze
 // like appends a tensor with the parameters of tensor x.
 func (l *lowering) like(x int, name string, shape tensor.Shape) int {
 	t := l.tensors[x]
-	return l.add(tensorInfo{name: name, dtype: t.dtype, shape: shape.Clone(), scale: t.scale, zero: t.zero})
+	y := l.add(tensorInfo{name: name, dtype: t.dtype, shape: shape.Clone(), scale: t.scale, zero: t.zero})
+	l.bad[y] = l.bad[x]
+	return y
 }
 
 // ints32 appends a constant vector of int32, such as a shape.
@@ -143,7 +147,7 @@ func (l *lowering) x(n *graph.Node, i int, scale float32, zero int32) int {
 	v := n.In[i]
 	if t, ok := l.index[v.ID()]; ok {
 		q := l.tensors[t]
-		if q.scale[0] != scale || q.zero[0] != int64(zero) {
+		if !l.bad[t] && (q.scale[0] != scale || q.zero[0] != int64(zero)) {
 			l.fatal(n.Name, "input %d is taken as %v * (code - %d), and was made as %v * (code - %d)", i, scale, zero, q.scale[0], q.zero[0])
 		}
 		return t
@@ -269,7 +273,12 @@ func (l *lowering) quantize(n *graph.Node) {
 	o := n.Op.(backend.QuantizeLinear)
 	l.full(n.Name, o.Scheme)
 	s, z := l.params(n, 1)
-	if l.real[n.In[0].ID()] {
+	t, ok := l.index[n.In[0].ID()]
+	if ok && l.bad[t] {
+		l.set(n.Out[0], l.activation(n.Name, n.Out[0].Shape(), s, z))
+		return
+	}
+	if ok {
 		// Codes that go through reals: QUANTIZE from int8 to int8 rounds
 		// once more than this.
 		l.fatal(n.Name, "codes are dequantized and quantized again: lower the model with one quantizer here")
@@ -279,7 +288,7 @@ func (l *lowering) quantize(n *graph.Node) {
 		l.fatal(n.Name, "%s is computed in float and quantized: every operation must run on codes", n.In[0].Name())
 		return
 	}
-	t := l.activation(n.In[0].Name(), n.Out[0].Shape(), s, z)
+	t = l.activation(n.In[0].Name(), n.Out[0].Shape(), s, z)
 	l.set(n.Out[0], t)
 	l.inputs = append(l.inputs, t)
 }
@@ -288,16 +297,15 @@ func (l *lowering) quantize(n *graph.Node) {
 func (l *lowering) dequantize(n *graph.Node) {
 	s, z := l.params(n, 1)
 	l.set(n.Out[0], l.x(n, 0, s, z))
-	l.real[n.Out[0].ID()] = true
 }
 
 func (l *lowering) output(o graph.Output) {
 	t, ok := l.index[o.Value.ID()]
 	switch {
-	case !ok || !l.real[o.Value.ID()] && o.Value.DType().Float():
-		if len(l.violations) == 0 || !ok {
-			l.fatal(o.Name, "the output is real: set float_output to false")
-		}
+	case !ok:
+		l.fatal(o.Name, "the output is an input or a constant")
+		return
+	case l.bad[t]:
 		return
 	case slices.Contains(l.inputs, t):
 		l.fatal(o.Name, "the output is an input")

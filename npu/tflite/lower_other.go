@@ -277,7 +277,7 @@ func (l *lowering) concat(n *graph.Node) {
 	var in []int
 	for i := range n.In {
 		x := l.codes(n, i)
-		if t, f := l.tensors[x], l.tensors[l.codes(n, 0)]; t.scale[0] != f.scale[0] || t.zero[0] != f.zero[0] {
+		if t, f := l.tensors[x], l.tensors[l.codes(n, 0)]; !l.bad[x] && (t.scale[0] != f.scale[0] || t.zero[0] != f.zero[0]) {
 			l.fatal(n.Name, "input %d has scale %v and zero point %d, input 0 %v and %d", i, t.scale[0], t.zero[0], f.scale[0], f.zero[0])
 			return
 		}
