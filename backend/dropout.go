@@ -18,6 +18,7 @@ func (Dropout) OpName() string { return "dropout" }
 //	key  = mix(mix(seed) + step)
 //	word = mix(key + (index/2 + 1) * 0x9e3779b97f4a7c15)
 //	keep = (word >> (32 * (index%2))) mod 2^32 >= P * 2^32
+//	y    = x * (1/(1-P) if keep, else 0)
 //
 // in uint64 arithmetic, with mix the finalizer of SplitMix64 (Steele, Lea and
 // Flood, 2014). [DropoutGrad] computes it again instead of keeping it.

@@ -8,8 +8,9 @@ package backend
 //	param -= lr * d
 //
 // A velocity that starts at 0 gives PyTorch's first step. Inputs: param, grad,
-// velocity (absent without momentum), lr float32 [1]. Outputs, in place:
-// param, velocity.
+// velocity (absent without momentum), lr float32 [1], and, to change it from
+// step to step, the momentum float32 [1] instead of Momentum. Outputs, in
+// place: param, velocity.
 type SGD struct {
 	Momentum, WeightDecay float32
 	Nesterov              bool

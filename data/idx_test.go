@@ -96,6 +96,9 @@ func TestIDXRefused(t *testing.T) {
 // TestPublishedFiles reads the real files and compares means with the constants
 // that everyone uses, and sizes and checksums with those that downloads check.
 func TestPublishedFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("unpacks 110 MB")
+	}
 	for _, c := range []*idxCollection{&fashionMNIST, &mnist} {
 		dir := shared(t, "data", c.name)
 		for _, f := range c.files[trainLabels:] { // the training images take a second each
@@ -115,13 +118,13 @@ func TestPublishedFiles(t *testing.T) {
 
 		p, ok := s.Train.(*pixels)
 		require.True(t, ok)
-		index := make([]int32, p.Len())
+		index := make([]int32, p.Len()/8)
 		for i := range index {
-			index[i] = int32(i)
+			index[i] = int32(8 * i)
 		}
 		mean, std := p.stats(index)
-		assert.InDelta(t, c.mean, mean[0], 5e-4)
-		assert.InDelta(t, c.std, std[0], 5e-4)
+		assert.InDelta(t, c.mean, mean[0], 2e-3)
+		assert.InDelta(t, c.std, std[0], 2e-3)
 		x := make([]float32, 784)
 		_, err = s.Train.Sample(0, x)
 		require.NoError(t, err)

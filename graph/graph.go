@@ -252,7 +252,7 @@ func (g *Graph) ApplyNamed(name string, op backend.Op, in ...Value) []Value {
 		n.Out = append(n.Out, g.add(valueInfo{name: vn, spec: s, node: n, out: i}))
 	}
 	g.nodes = append(g.nodes, n)
-	return n.Out
+	return append([]Value(nil), n.Out...)
 }
 
 // NodeError says which node does not fit its inputs.

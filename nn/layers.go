@@ -149,8 +149,10 @@ func (l Conv1D) Forward(b *Builder, x graph.Value) graph.Value {
 type Linear struct {
 	Out    int
 	NoBias bool
-	Init   Init // LeCunUniform when nil
-	Name   string
+	// Init is that of the weights, and the bias begins at 0; when it is nil
+	// both are LeCunUniform, as in PyTorch.
+	Init Init
+	Name string
 }
 
 // Forward appends the layer.
@@ -162,15 +164,15 @@ func (l Linear) Forward(b *Builder, x graph.Value) graph.Value {
 	if len(x.Shape()) < 2 || l.Out < 1 {
 		return b.G.Fail(fmt.Errorf("nn: Linear to %d outputs needs [batch, ..., in], have %v", l.Out, x.Shape()))
 	}
-	init := l.Init
+	init, bias := l.Init, Init(Zeros)
 	if init == nil {
-		init = LeCunUniform
+		init, bias = LeCunUniform, LeCunUniform
 	}
 	var y graph.Value
 	b.G.Scope(orName(l.Name, "linear"), func() {
 		args := []graph.Value{x, b.Param("weight", init, in, l.Out, l.Out, in)}
 		if !l.NoBias {
-			args = append(args, b.Param("bias", init, in, l.Out, l.Out))
+			args = append(args, b.Param("bias", bias, in, l.Out, l.Out))
 		}
 		y = first(b.G.ApplyNamed("out", backend.Gemm{}, args...))
 	})
@@ -300,7 +302,8 @@ func (l Dropout) Forward(b *Builder, x graph.Value) graph.Value {
 	var y graph.Value
 	b.G.Scope("dropout", func() {
 		seed := tensor.New(tensor.Of(tensor.I64, 2))
-		seed.I64()[0] = int64(b.Seed)
+		// Dropouts of one shape must not share their masks.
+		seed.I64()[0] = int64(b.Seed ^ nameHash(b.G.Name("seed")))
 		y = first(b.G.ApplyNamed("out", backend.Dropout{P: l.P}, x, b.G.State("seed", seed)))
 	})
 	return y

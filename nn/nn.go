@@ -153,10 +153,8 @@ func (b *Builder) tensor(name string, f Init, fanIn, fanOut int, dims []int) *te
 		b.G.Fail(fmt.Errorf("nn: %s: %w", b.G.Name(name), err))
 		return tensor.New(tensor.Of(b.DType))
 	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(b.G.Name(name)))
 	v := make([]float64, s.Numel())
-	f(rand.New(rand.NewPCG(b.Seed, h.Sum64())), v, fanIn, fanOut)
+	f(rand.New(rand.NewPCG(b.Seed, nameHash(b.G.Name(name)))), v, fanIn, fanOut)
 	t := tensor.New(s)
 	if b.DType == tensor.F64 {
 		copy(t.F64(), v)
@@ -166,4 +164,11 @@ func (b *Builder) tensor(name string, f Init, fanIn, fanOut int, dims []int) *te
 		t.F32()[i] = float32(x)
 	}
 	return t
+}
+
+// nameHash is FNV-1a of a value's full name.
+func nameHash(name string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name))
+	return h.Sum64()
 }

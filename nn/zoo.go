@@ -14,7 +14,7 @@ type Model struct {
 	// Name is what the command takes.
 	Name string
 	// Input is the sample shape the published network was made for, Classes
-	// its number of outputs.
+	// its number of outputs; 0 classes is a network that gives back its input.
 	Input   tensor.Shape
 	Classes int
 	// About says where it comes from.

@@ -1,8 +1,11 @@
 package op
 
 import (
+	"math"
+
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/graph"
+	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -12,13 +15,39 @@ var (
 	averagePoolInteger = meanInteger(func(n *graph.Node, c graph.Codes) backend.Op {
 		return backend.QLinearAveragePool{AveragePool: n.Op.(backend.AveragePool), Rule: c.Rule, Scheme: c.Scheme}
 	})
-	globalAveragePoolInteger = meanInteger(func(n *graph.Node, c graph.Codes) backend.Op {
+	globalAveragePoolInteger = withDeploy(meanInteger(func(n *graph.Node, c graph.Codes) backend.Op {
 		return backend.QLinearGlobalAveragePool{GlobalAveragePool: n.Op.(backend.GlobalAveragePool), Rule: c.Rule, Scheme: c.Scheme}
-	})
+	}), deployGlobalMean)
 )
 
+func withDeploy(d *graph.IntegerDef, f func(*graph.Rewrite, *graph.Node, graph.Chain) (graph.Codes, bool)) *graph.IntegerDef {
+	d.Deploy = f
+	return d
+}
+
+// deployGlobalMean rounds the mean to the grid of a quantizer of its own,
+// where the rule has a float epilogue.
+func deployGlobalMean(r *graph.Rewrite, n *graph.Node, c graph.Chain) (graph.Codes, bool) {
+	x, ok := r.Codes(n.In[0])
+	if !ok || !perTensor(x) || !perTensor(c.Out) || c.BN != nil || !math.IsInf(float64(c.Lo), -1) || !math.IsInf(float64(c.Hi), 1) ||
+		c.Out.Rule.Requant != quant.RequantFloat || x.Rule != c.Out.Rule || x.Scale == c.Out.Scale {
+		return graph.Codes{}, false
+	}
+	op := backend.QLinearGlobalAveragePool{GlobalAveragePool: n.Op.(backend.GlobalAveragePool), Rule: c.Out.Rule, Scheme: c.Out.Scheme}
+	in := []graph.Value{x.Value, x.Zero, x.Scale, c.Out.Scale, c.Out.Zero}
+	if _, err := graph.Lookup(op.OpName()).Infer(op, specsOf(in...)); err != nil {
+		return graph.Codes{}, false // Too many elements to add up.
+	}
+	v := r.Dst.ApplyNamed(n.Name, op, in...)
+	if len(v) == 0 {
+		return graph.Codes{}, false
+	}
+	c.Out.Value = v[0]
+	return c.Out, true
+}
+
 func meanInteger(form func(n *graph.Node, c graph.Codes) backend.Op) *graph.IntegerDef {
-	return &graph.IntegerDef{Pass: func(r *graph.Rewrite, n *graph.Node) (graph.Codes, bool) {
+	return &graph.IntegerDef{Rounds: true, Pass: func(r *graph.Rewrite, n *graph.Node) (graph.Codes, bool) {
 		c, ok := r.Codes(n.In[0])
 		if !ok || !perTensor(c) || otherQuantizer(r, n, c) {
 			return graph.Codes{}, false

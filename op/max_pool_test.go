@@ -8,6 +8,7 @@ import (
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/graph"
+	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -58,4 +59,23 @@ func TestPoolShapeErrors(t *testing.T) {
 	}
 	_, err := graph.Lookup("global_average_pool").Infer(backend.GlobalAveragePool{}, []tensor.Spec{tensor.Of(tensor.F32, 2, 0, 3)})
 	assert.ErrorContains(t, err, "no elements")
+}
+
+// TestMaxPoolOnCodes: in integer mode the pooling of a quantized tensor runs
+// on its codes and keeps their parameters.
+func TestMaxPoolOnCodes(t *testing.T) {
+	g := graph.New()
+	q := backend.FakeQuant{Rule: quant.ONNX, Scheme: quant.Activations(8, false)}
+	x := g.Apply(q, g.Input("x", tensor.Of(tensor.F32, 2, 4, 4, 3)), g.State("scale", tensor.FromF32([]float32{0.1}, 1)), g.State("zero", tensor.FromI32([]int32{3}, 1)))
+	g.Output("y", g.Apply(backend.MaxPool{Window: square(2, 0), Kernel: [2]int{2, 2}}, x))
+	low, err := graph.Lower(g, graph.Eval, 0)
+	require.NoError(t, err)
+	var names []string
+	for _, n := range low.Nodes() {
+		names = append(names, n.Op.OpName())
+		if n.Op.OpName() == "max_pool" {
+			assert.Equal(t, tensor.U8, n.In[0].DType())
+		}
+	}
+	assert.Equal(t, []string{"quantize_linear", "max_pool", "dequantize_linear"}, names)
 }

@@ -16,7 +16,7 @@ const (
 func init() {
 	graph.Register(backend.SGD{}, graph.Def{
 		Infer: func(op backend.Op, in []tensor.Spec) ([]tensor.Spec, error) {
-			if err := want(in, 2, 4); err != nil {
+			if err := want(in, 2, 5); err != nil {
 				return nil, err
 			}
 			v := at(in, 2)
@@ -25,6 +25,9 @@ func init() {
 			}
 			if err := checkRate(at(in, 3)); err != nil {
 				return nil, err
+			}
+			if m := at(in, 4); m.DType != tensor.Invalid && (!m.Equal(tensor.Of(tensor.F32, 1)) || v.DType == tensor.Invalid) {
+				return nil, fmt.Errorf("op: the momentum is %v, want float32[1] beside a velocity", m)
 			}
 			if v.DType == tensor.Invalid {
 				return one(in[0]), wantSame(in[0], in[1])

@@ -160,6 +160,11 @@ func (p *preparation) node(n *graph.Node) {
 		return
 	}
 	// The result has the parameters of the input.
+	if d.Rounds && d.Deploy != nil && p.rule.Requant == quant.RequantFloat {
+		// A mean has a smaller range than its terms: a grid of its own.
+		p.place(n.Out...)
+		return
+	}
 	if d.Rounds {
 		y := p.Dst.ApplyNamed(n.Out[0].Name()+".quantize", q.op, out[0], q.scale, q.zero)
 		if len(y) > 0 {

@@ -59,5 +59,8 @@ func (s *graphSession) Run(ctx context.Context, in, out []*tensor.Tensor) error 
 	return nil
 }
 
+// Memory returns the bytes that the session holds, by kind.
+func (s *graphSession) Memory() program.Memory { return s.p.Memory() }
+
 // Close releases nothing: memory goes with the session.
 func (s *graphSession) Close() error { return nil }

@@ -71,13 +71,17 @@ type Schedule struct {
 	Gamma float64 `json:"gamma,omitempty"`
 	// Final is the last rate of cosine, as a factor.
 	Final float64 `json:"final,omitempty"`
+	// CycleMomentum moves the momentum of sgd against the rate of onecycle,
+	// from 0.05 over Optimizer.Momentum to 0.05 under it and back, as PyTorch
+	// does by default.
+	CycleMomentum bool `json:"cycle_momentum,omitempty"`
 }
 
 // DefaultConfig returns the recipe of the demo: SGD with momentum 0.9 and a
 // one-cycle schedule.
 func DefaultConfig() Config {
 	return Config{Epochs: 6, Batch: 128, LR: 0.2, Seed: 1,
-		Optimizer: Optimizer{Name: "sgd", Momentum: 0.9, WeightDecay: 1e-4}, Schedule: Schedule{Name: "onecycle"}}
+		Optimizer: Optimizer{Name: "sgd", Momentum: 0.9, WeightDecay: 1e-4}, Schedule: Schedule{Name: "onecycle", CycleMomentum: true}}
 }
 
 // ReadConfig reads a JSON config of at most 1 MiB; unknown fields are refused.
@@ -150,6 +154,9 @@ func (c *Config) Validate() error {
 	default:
 		bad("unknown schedule %q: have constant, step, cosine, onecycle", c.Schedule.Name)
 	}
+	if c.Schedule.CycleMomentum && (c.Schedule.Name != "onecycle" || c.Optimizer.Name != "sgd" || !(c.Optimizer.Momentum >= 0.05 && c.Optimizer.Momentum <= 0.95)) {
+		bad("schedule.cycle_momentum needs the onecycle schedule and sgd with a momentum from 0.05 to 0.95")
+	}
 	if c.Distill > 0 && c.Loss == "reconstruction" {
 		bad("distill needs the cross_entropy loss")
 	}
@@ -175,6 +182,26 @@ func (c *Config) decays(name string) bool {
 		}
 	}
 	return true
+}
+
+// momentum returns the momentum of a step of total.
+func (c *Config) momentum(step, total int64) float64 {
+	const reach, low = 0.05, 1.0 / 25
+	if !c.Schedule.CycleMomentum {
+		return c.Optimizer.Momentum
+	}
+	// Both follow the same cosines: where the rate is low the momentum is
+	// high.
+	up := c.Schedule.Warmup
+	if up == 0 {
+		up = 0.3
+	}
+	r := c.Schedule.Rate(step, total)
+	f := (r - low) / (1 - low)
+	if float64(step) > up*float64(total)-1 {
+		f = (r - low/1e4) / (1 - low/1e4)
+	}
+	return c.Optimizer.Momentum + reach - 2*reach*f
 }
 
 // Rate returns the factor of the learning rate at a step of total, the first

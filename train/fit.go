@@ -113,6 +113,7 @@ type trainer struct {
 	bestAt  int
 	keep    map[string]*tensor.Tensor // best weights
 	rate    *tensor.Tensor
+	move    *tensor.Tensor
 	loss    *tensor.Tensor
 	record  *metrics // nil without a folder
 }
@@ -183,7 +184,7 @@ func start(g *graph.Graph, c Config, o Options) (*trainer, error) {
 		return nil, fmt.Errorf("train: %d samples do not fill one batch of %d", o.Train.Len(), c.Batch)
 	}
 	t.total = t.perEp * int64(c.Epochs)
-	t.rate = tensor.New(tensor.Of(tensor.F32, 1))
+	t.rate, t.move = tensor.New(tensor.Of(tensor.F32, 1)), tensor.New(tensor.Of(tensor.F32, 1))
 	t.loss = tensor.New(tensor.Of(tensor.F32))
 	return t, nil
 }
@@ -275,6 +276,10 @@ func (t *trainer) one(ctx context.Context, b *data.Batch) (StepInfo, error) {
 	rate := t.c.LR * t.c.Schedule.Rate(t.step, t.total)
 	t.rate.F32()[0] = float32(rate)
 	err := t.state.Write(ctx, stateRate, t.rate)
+	if err == nil && t.c.Schedule.CycleMomentum {
+		t.move.F32()[0] = float32(t.c.momentum(t.step, t.total))
+		err = t.state.Write(ctx, stateMove, t.move)
+	}
 	if err == nil {
 		err = t.feed(ctx, b)
 	}
@@ -358,10 +363,9 @@ func (t *trainer) enterPhase(ctx context.Context) error {
 		return nil
 	}
 	t.prog = nil // The old arena may go before the next one comes.
-	p, err := program.Compile(ctx, t.g, program.Options{State: t.state, Mode: t.o.Phases[k].Mode, Batch: t.c.Batch,
-		Extend: t.c.addLoss, Loss: lossName, Update: t.c.update, Memory: t.o.Memory})
+	p, err := t.c.compile(ctx, t.g, t.o.Phases[k].Mode, t.state, t.o.Memory)
 	if err != nil {
-		return fmt.Errorf("train: %w", err)
+		return err
 	}
 	t.prog, t.phase = p, k
 	if t.o.Teacher != nil && t.teacher == nil {

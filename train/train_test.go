@@ -120,7 +120,7 @@ func TestFitLearns(t *testing.T) {
 		c := config(6)
 		c.Optimizer, c.ClipNorm, c.LabelSmoothing = o, 5, 0.05
 		if o.Name != "sgd" {
-			c.LR = 0.01
+			c.LR, c.Schedule.CycleMomentum = 0.01, false
 		}
 		res, err := train.Fit(context.Background(), smallModel(t), c, train.Options{Backend: b, Train: newBlobs(256), Val: newBlobs(64)})
 		require.NoError(t, err)

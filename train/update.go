@@ -11,6 +11,7 @@ import (
 // Names of the states that a training program has beside the model's.
 const (
 	stateRate = "train.lr"
+	stateMove = "train.momentum"
 	stateStep = "train.step"
 	optPrefix = "opt."
 	emaPrefix = "ema."
@@ -19,6 +20,9 @@ const (
 // update appends the optimizer of c to g.
 func (c *Config) update(g *graph.Graph, params, grads []graph.Value) error {
 	rate := g.State(stateRate, tensor.New(tensor.Of(tensor.F32, 1)))
+	if c.Schedule.CycleMomentum {
+		g.State(stateMove, tensor.New(tensor.Of(tensor.F32, 1)))
+	}
 	step := g.Apply(backend.Increment{}, g.State(stateStep, tensor.New(tensor.Of(tensor.I64, 1))))
 	var ps, ds []graph.Value
 	for i := range params {
@@ -66,6 +70,9 @@ func (c *Config) updateOne(g *graph.Graph, p, d, rate, step graph.Value) graph.V
 		var v graph.Value
 		if o.Momentum > 0 {
 			v = zeros("velocity")
+		}
+		if move, ok := g.Lookup(stateMove); ok {
+			return g.Apply(op, p, d, v, rate, move)
 		}
 		return g.Apply(op, p, d, v, rate)
 	}

@@ -25,6 +25,7 @@ func init() {
 				}
 			}
 			op := backend.SGD{Momentum: 0.9, WeightDecay: 5e-4}
+			cs = append(cs, Case{Name: "moving", Op: op, In: []*tensor.Tensor{Normal(r, 1, 77), Normal(r, 1, 77), Normal(r, 1, 77), rateOf(0.1), rateOf(0.85)}})
 			return append(cs, Case{Name: "double", Op: op, In: []*tensor.Tensor{Double(Normal(r, 1, 9)), Double(Normal(r, 1, 9)), Double(Normal(r, 1, 9)), rateOf(0.1)}})
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
@@ -32,11 +33,15 @@ func init() {
 			for i := range in[0].Numel() {
 				p := in[0].At(i)
 				d := in[1].At(i) + float64(o.WeightDecay)*p
+				mu := float64(o.Momentum)
+				if len(in) > 4 {
+					mu = in[4].At(0)
+				}
 				if o.Momentum != 0 {
-					v := float64(o.Momentum)*in[2].At(i) + d
+					v := mu*in[2].At(i) + d
 					Set(out[1], i, v)
 					if o.Nesterov {
-						d += float64(o.Momentum) * v
+						d += mu * v
 					} else {
 						d = v
 					}

@@ -37,29 +37,32 @@ func init() {
 	register(backend.Dropout{}, viewCopy)
 }
 
+// weyl is the step of SplitMix64, 2^64 divided by the golden ratio.
+const weyl = 0x9e3779b97f4a7c15
+
 // bindDropout applies the mask of step state[1] - back.
 func bindDropout[T float](p float32, back int64, y, x []T, state []int64) func() {
 	threshold := uint64(float64(p) * (1 << 32))
-	scale := T(0)
+	var factor [2]T
 	if p < 1 {
-		scale = T(1 / (1 - float64(p)))
+		factor[1] = T(1 / (1 - float64(p)))
 	}
+	// The sign of threshold-1-w picks the factor: branches on random bits
+	// would be mispredicted.
+	below := threshold - 1
 	var key uint64
 	body := func(lo, hi int) {
 		// Tiles start at even elements, so that a word serves two.
 		dst, src := y[lo:hi], x[lo:hi]
-		for i := 0; i < len(src); i += 2 {
-			word := mix64(key + uint64((lo+i)/2+1)*0x9e3779b97f4a7c15)
-			dst[i] = 0
-			if word&0xffffffff >= threshold {
-				dst[i] = src[i] * scale
-			}
-			if i+1 < len(src) {
-				dst[i+1] = 0
-				if word>>32 >= threshold {
-					dst[i+1] = src[i+1] * scale
-				}
-			}
+		k := key + uint64(lo/2)*weyl
+		for ; len(src) >= 2 && len(dst) >= 2; src, dst = src[2:], dst[2:] {
+			k += weyl
+			word := mix64(k)
+			dst[0] = src[0] * factor[(below-word&0xffffffff)>>63]
+			dst[1] = src[1] * factor[(below-word>>32)>>63]
+		}
+		if len(src) > 0 {
+			dst[0] = src[0] * factor[(below-mix64(k+weyl)&0xffffffff)>>63]
 		}
 	}
 	grain := grainFor(len(x), 3)

@@ -30,10 +30,17 @@ func decimal(v float32) float64 {
 // bindSGD works on the inputs, which the outputs are.
 func bindSGD[T float](op backend.SGD, in []*tensor.Tensor) func() error {
 	param, grad, velocity, rate := typed[T](in[0]), typed[T](in[1]), optional[T](in, 2), in[3].F32()
-	mu, decay := T(decimal(op.Momentum)), T(decimal(op.WeightDecay))
+	fixed, decay := T(decimal(op.Momentum)), T(decimal(op.WeightDecay))
+	var moving []float32
+	if len(in) > 4 && in[4] != nil {
+		moving = in[4].F32()
+	}
 	grain := grainFor(len(param), 2)
 	body := func(lo, hi int) {
-		lr := T(rate[0])
+		lr, mu := T(rate[0]), fixed
+		if moving != nil {
+			mu = T(decimal(moving[0]))
+		}
 		p, g := param[lo:hi], grad[lo:hi]
 		if velocity == nil {
 			for i, d := range g {

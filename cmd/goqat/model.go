@@ -150,7 +150,7 @@ func savePrepared(ctx context.Context, dir string, float, prepared *graph.Graph,
 		err = durable.WriteOS(filepath.Join(dir, fileConfig), c.Write)
 	}
 	if err == nil {
-		err = safetensors.WriteFile(filepath.Join(dir, fileValues), named, nil)
+		err = safetensors.WriteFile(ctx, filepath.Join(dir, fileValues), named, nil)
 	}
 	if err == nil {
 		err = onnx.WriteFile(filepath.Join(dir, fileQDQ), m.Graph, onnx.WriteOptions{})

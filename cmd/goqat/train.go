@@ -66,6 +66,7 @@ func (f *trainFlags) read(d data.Dataset) (train.Config, error) {
 		Optimizer: train.Optimizer{Name: f.optimizer, WeightDecay: f.decay}}
 	if f.optimizer == "sgd" {
 		c.Optimizer.Momentum = f.momentum
+		c.Schedule.CycleMomentum = f.schedule == "onecycle" && f.momentum >= 0.05 && f.momentum <= 0.95
 	}
 	if c.Loss == "" && d.Classes() == 0 {
 		c.Loss = "reconstruction"

@@ -18,6 +18,7 @@ import (
 // after a violation, so that all are found at once.
 type lowering struct {
 	model
+	options    Target
 	violations []target.Violation
 	// index holds the tensor of each value of the graph; results of
 	// dequantize_linear have that of the codes.
@@ -48,8 +49,8 @@ var lowerings = map[string]func(l *lowering, n *graph.Node){
 	"concat":                      (*lowering).concat,
 }
 
-func lower(m *qat.Model) *lowering {
-	l := &lowering{index: map[int]int{}, bad: map[int]bool{}}
+func lower(m *qat.Model, options Target) *lowering {
+	l := &lowering{options: options, index: map[int]int{}, bad: map[int]bool{}}
 	if m.Rule != quant.TFLite {
 		l.fatal("rule", "the model is converted for %v, the kernels compute tflite: train with the target's config", m.Rule)
 	}
@@ -74,6 +75,7 @@ func lower(m *qat.Model) *lowering {
 	for _, o := range g.Outputs() {
 		l.output(o)
 	}
+	l.prune()
 	return l
 }
 

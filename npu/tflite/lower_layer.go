@@ -2,6 +2,7 @@ package tflite
 
 import (
 	"math"
+	"slices"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/graph"
@@ -62,34 +63,40 @@ func (l *lowering) weights(d *target.Layer, data []byte, axis int, shape ...int)
 		scale: d.WScale, zero: make([]int64, len(d.WScale)), axis: axis})
 }
 
-// gemm lowers a linear layer, on [batch, in].
+// gemm lowers a linear layer: to FULLY_CONNECTED on [rows, in], or to
+// CONV_2D on [rows, 1, 1, in] with kernels of one element.
 func (l *lowering) gemm(d *target.Layer, x, act int) {
 	name := d.Node.Name
 	s := d.Weights.Shape()
-	if d.Bias != nil && len(d.WScale) == 1 {
-		l.sharedScale(d)
-	}
 	in, out := d.X.Shape(), d.Y.Shape()
 	rows := in[:len(in)-1].Numel()
-	if len(in) != 2 {
-		x = l.reshaped(x, name+".rows", tensor.Shape{rows, s[1]})
+	if !l.options.FullyConnected {
+		x = l.reshaped(x, name+".rows", tensor.Shape{rows, 1, 1, s[1]})
+		w := l.weights(d, d.Weights.Bytes(), 0, s[0], 1, 1, s[1])
+		y := l.activation(name+".conv", tensor.Shape{rows, 1, 1, s[0]}, d.YScale, d.YZero)
+		a := attributes{padding: paddingValid, activation: act, strideH: 1, strideW: 1, dilationH: 1, dilationW: 1}
+		l.op(opConv2D, a, y, x, w, l.bias(d))
+		l.set(d.Y, l.reshaped(y, name, out))
+		return
 	}
+	l.warnFullyConnected(d)
+	x = l.reshaped(x, name+".rows", tensor.Shape{rows, s[1]})
 	w := l.weights(d, d.Weights.Bytes(), 0, s...)
 	y := l.activation(name, tensor.Shape{rows, s[0]}, d.YScale, d.YZero)
 	l.op(opFullyConnected, attributes{activation: act}, y, x, w, l.bias(d))
-	if len(in) != 2 {
-		y = l.reshaped(y, name+".result", out)
-	}
-	l.set(d.Y, y)
+	l.set(d.Y, l.reshaped(y, name+".result", out))
 }
 
-// sharedScale warns about FULLY_CONNECTED with one scale, whose multiplier
-// TFLite makes from a float32 product.
-func (l *lowering) sharedScale(d *target.Layer) {
+// warnFullyConnected warns of what FULLY_CONNECTED rounds in its own way.
+func (l *lowering) warnFullyConnected(d *target.Layer) {
+	l.warn(d.Node.Name, "LiteRT's FULLY_CONNECTED rounds once, which moves some codes by 1; TFLite Micro and CMSIS-NN give the model's")
+	if len(d.WScale) > 1 {
+		return
+	}
 	m := quant.TFLite.NewMultiplier(d.XScale, d.WScale[0], d.YScale)
 	q, shift := quant.QuantizeMultiplier(float64(d.XScale*d.WScale[0]) / float64(d.YScale))
 	if q != m.Q || shift != m.Shift {
-		l.warn(d.Node.Name, "a linear layer with one weight scale: TFLite rounds its multiplier to float32 first, which may move a code by 1")
+		l.warn(d.Node.Name, "one weight scale: TFLite rounds the multiplier of FULLY_CONNECTED to float32 first, which may move a code by 1")
 	}
 }
 
@@ -183,14 +190,81 @@ func (l *lowering) padded(x int, name string, pads [4]int, value *int8) int {
 	return l.op(opPadV2, attributes{}, y, x, p, v)
 }
 
-// reshaped appends RESHAPE. The first dimension is left open where it is that
-// of the input, so that runtimes can change the batch.
+// reshaped returns x in another shape, by RESHAPE. The first dimension is left
+// open where it is that of the input, so that runtimes can change the batch.
+// A chain of reshapes becomes one.
 func (l *lowering) reshaped(x int, name string, shape tensor.Shape) int {
-	from := l.tensors[x].shape
+	for source := l.reshapedFrom(x); source >= 0; source = l.reshapedFrom(x) {
+		x = source
+	}
+	from := tensor.Shape(l.tensors[x].shape)
+	if from.Equal(shape) {
+		return x
+	}
 	dims := shape.Clone()
 	if len(dims) > 0 && len(from) > 0 && dims[0] == from[0] {
 		dims[0] = -1
 	}
 	t := l.ints32(name+".shape", []int{len(dims)}, dims...)
 	return l.op(opReshape, attributes{dims: dims}, l.like(x, name, shape), x, t)
+}
+
+// reshapedFrom returns the tensor that x is a reshape of, -1 if it is none.
+func (l *lowering) reshapedFrom(x int) int {
+	for i := len(l.operators) - 1; i >= 0; i-- {
+		if o := &l.operators[i]; o.out[0] == x {
+			if o.code == opReshape {
+				return o.in[0]
+			}
+			return -1
+		}
+	}
+	return -1
+}
+
+// prune drops operators whose results nothing uses and tensors that no
+// operator has.
+func (m *model) prune() {
+	used := make([]bool, len(m.tensors))
+	for _, list := range [][]int{m.inputs, m.outputs} {
+		for _, i := range list {
+			used[i] = true
+		}
+	}
+	var kept []operator
+	for _, o := range slices.Backward(m.operators) {
+		if !used[o.out[0]] {
+			continue
+		}
+		for _, i := range o.in {
+			if i >= 0 {
+				used[i] = true
+			}
+		}
+		kept = append(kept, o)
+	}
+	slices.Reverse(kept)
+	m.operators = kept
+	number := make([]int, len(m.tensors))
+	var tensors []tensorInfo
+	for i, t := range m.tensors {
+		number[i] = len(tensors)
+		if used[i] {
+			tensors = append(tensors, t)
+		}
+	}
+	m.tensors = tensors
+	renumber := func(list []int) {
+		for k, i := range list {
+			if i >= 0 {
+				list[k] = number[i]
+			}
+		}
+	}
+	renumber(m.inputs)
+	renumber(m.outputs)
+	for i := range m.operators {
+		renumber(m.operators[i].in)
+		renumber(m.operators[i].out)
+	}
 }

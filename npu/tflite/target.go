@@ -27,7 +27,14 @@ import (
 func init() { target.Register(Target{}) }
 
 // Target is the target "tflite".
-type Target struct{}
+type Target struct {
+	// FullyConnected writes linear layers as FULLY_CONNECTED instead of as
+	// CONV_2D with kernels of one element. CONV_2D gives the codes of the
+	// model on every runtime; FULLY_CONNECTED does on TFLite Micro and
+	// CMSIS-NN, while LiteRT rounds it once where all its other layers round
+	// twice, so that about one code in a thousand moves by 1.
+	FullyConnected bool
+}
 
 // Name returns "tflite".
 func (Target) Name() string { return "tflite" }
@@ -63,14 +70,14 @@ func (Target) Config() *qat.Config {
 }
 
 // Check returns every violation.
-func (Target) Check(m *qat.Model) []target.Violation { return lower(m).violations }
+func (t Target) Check(m *qat.Model) []target.Violation { return lower(m, t).violations }
 
 // Lower makes the file.
 func (t Target) Lower(ctx context.Context, m *qat.Model) (target.Artifact, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l := lower(m)
+	l := lower(m, t)
 	if err := target.Refuse(t.Name(), l.violations); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"github.com/goqat/goqat/nn"
 	_ "github.com/goqat/goqat/op"
 	"github.com/goqat/goqat/qat"
+	"github.com/goqat/goqat/safetensors"
 	"github.com/goqat/goqat/train"
 )
 
@@ -36,11 +38,15 @@ type result struct {
 	Seconds   float64 `json:"seconds"`
 }
 
+// cache is where float models are kept, empty for nowhere.
+var cache string
+
 func main() {
 	dir := flag.String("data", "", "folder with Fashion-MNIST")
 	seeds := flag.String("seeds", "1,2,3", "seeds")
 	widths := flag.String("bits", "8:8,4:8,4:4,2:4", "weights:activations, ...")
 	lr := flag.Float64("lr", 0.02, "learning rate of quantization-aware training")
+	flag.StringVar(&cache, "cache", "", "folder that keeps the float models between runs")
 	config := flag.String("config", "", "JSON file with a quantization config instead of -bits")
 	flag.Parse()
 	if err := run(context.Background(), *dir, *seeds, *widths, *config, *lr); err != nil {
@@ -112,6 +118,12 @@ func float(ctx context.Context, set *data.Splits, b backend.Backend, seed uint64
 	if err != nil {
 		return nil, err
 	}
+	path := filepath.Join(cache, fmt.Sprintf("float%d.safetensors", seed))
+	if cache != "" {
+		if f, err := safetensors.ReadFile(path); err == nil {
+			return g, restore(g, f)
+		}
+	}
 	c := train.DefaultConfig()
 	c.Seed = seed
 	start := time.Now()
@@ -127,7 +139,37 @@ func float(ctx context.Context, set *data.Splits, b backend.Backend, seed uint64
 	if err != nil {
 		return nil, err
 	}
+	if cache != "" {
+		if err := safetensors.WriteFile(ctx, path, stored(g), nil); err != nil {
+			return nil, err
+		}
+	}
 	return g, show(result{seed, "float", m.Accuracy, 0, took.Seconds()})
+}
+
+// stored returns the params and states of g.
+func stored(g *graph.Graph) []safetensors.Named {
+	var n []safetensors.Named
+	for _, k := range []graph.Kind{graph.Param, graph.State} {
+		for _, v := range g.Values(k) {
+			n = append(n, safetensors.Named{Name: v.Name(), Tensor: v.Init()})
+		}
+	}
+	return n
+}
+
+func restore(g *graph.Graph, f *safetensors.File) error {
+	for _, n := range stored(g) {
+		v, _ := g.Lookup(n.Name)
+		t := f.Tensors[n.Name]
+		if t == nil {
+			return fmt.Errorf("the cache has no %s", n.Name)
+		}
+		if err := v.SetInit(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func quantized(ctx context.Context, g *graph.Graph, set *data.Splits, b backend.Backend, seed uint64, name string, qc *qat.Config, lr float64) error {

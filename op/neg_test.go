@@ -1,0 +1,11 @@
+package op_test
+
+import (
+	"testing"
+
+	"github.com/goqat/goqat/backend"
+)
+
+func TestNegGradient(t *testing.T) {
+	gradCheck(t, 1, apply(backend.Neg{}), normal64(3, 1.5, 5, 7))
+}

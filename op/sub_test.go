@@ -1,0 +1,13 @@
+package op_test
+
+import (
+	"testing"
+
+	"github.com/goqat/goqat/backend"
+)
+
+func TestSubGradient(t *testing.T) {
+	for name, in := range broadcastInputs() {
+		t.Run(name, func(t *testing.T) { gradCheck(t, 1, apply(backend.Sub{}), in...) })
+	}
+}
