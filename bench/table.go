@@ -47,8 +47,12 @@ func (r *Report) rowTable() textTable {
 		{"model", false, func(r Row) string { return clean(r.Model) }},
 		{"target", false, func(r Row) string { return clean(r.Target) }},
 		{"accuracy", true, func(r Row) string { return percent(r.Accuracy) }},
-		{"loss", true, func(r Row) string { return number(r.Loss) }},
-		{"batch", true, func(r Row) string { return ifRan(r, strconv.Itoa(r.Latency.Batch)) }},
+		{"batch", true, func(r Row) string {
+			if r.Latency.Batch == 1 {
+				return absent
+			}
+			return ifRan(r, strconv.Itoa(r.Latency.Batch))
+		}},
 		{"p50 ms", true, func(r Row) string { return ifRan(r, significant(r.Latency.P50)) }},
 		{"p90 ms", true, func(r Row) string { return ifRan(r, significant(r.Latency.P90)) }},
 		{"p99 ms", true, func(r Row) string { return ifRan(r, significant(r.Latency.P99)) }},

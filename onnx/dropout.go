@@ -76,6 +76,6 @@ func writeDropout(e *emit) error {
 		seed = t.I64()[0]
 	}
 	e.names[e.n.In[1].Name()] = true
-	e.node1("Dropout", []string{x, ratio}, e.out(f), attrInt("seed", int(seed)))
+	e.node1("Dropout", []string{x, ratio}, e.out(f), attrInt("seed", seed))
 	return nil
 }

@@ -20,10 +20,9 @@ func init() {
 		op := e.n.Op.(backend.MaxPool)
 		return e.pool("MaxPool", op.Window, op.Kernel, op.Ceil)
 	}})
-	registerWriter(backend.AveragePool{}, opWriter{class: layoutSpatial, write: func(e *emit) error {
-		op := e.n.Op.(backend.AveragePool)
-		return e.averagePool(op)
-	}})
+	registerWriter(backend.AveragePool{}, opWriter{class: layoutSpatial,
+		needs: func(op backend.Op) int { return poolOpset(op.(backend.AveragePool)) },
+		write: func(e *emit) error { return e.averagePool(e.n.Op.(backend.AveragePool)) }})
 	registerWriter(backend.GlobalAveragePool{}, opWriter{class: layoutSpatial, write: func(e *emit) error {
 		return e.globalPool(e.n.Op.(backend.GlobalAveragePool).KeepDims)
 	}})
@@ -161,11 +160,15 @@ func (e *emit) pool(op string, w backend.Window, kernel [2]int, ceil bool, more 
 	return nil
 }
 
-func (e *emit) averagePool(op backend.AveragePool) error {
-	w := op.Normal()
-	if w.Dilation != [2]int{1, 1} && e.opset < 19 {
-		return unsupportedf("dilation %v before operator set 19", w.Dilation)
+// poolOpset returns the first operator set that has this mean.
+func poolOpset(op backend.AveragePool) int {
+	if op.Normal().Dilation != [2]int{1, 1} {
+		return 19
 	}
+	return 0
+}
+
+func (e *emit) averagePool(op backend.AveragePool) error {
 	if err := checkRank(e.n.In[0]); err != nil {
 		return err
 	}
@@ -210,7 +213,7 @@ func (e *emit) globalPool(keep bool) error {
 		y := e.value(e.n.Out[0])
 		y.q = e.value(e.n.In[0]).q
 		code, real := e.unique(mean+".codes"), e.unique(mean+".dequantized")
-		if err := e.quantizeNode(mean, code, y.q); err != nil {
+		if err := e.quantizeParams(mean, code, y.q, -1, y.v.DType()); err != nil {
 			return err
 		}
 		if err := e.dequantizeParams(code, real, y.q, -1, y.v.DType()); err != nil {

@@ -157,6 +157,9 @@ type opWriter struct {
 	class layoutClass
 	// since is the first operator set that has the operator.
 	since int
+	// needs, when not nil, returns that for an operation that not every set
+	// with the operator can express.
+	needs func(op backend.Op) int
 	// codes says that the operator takes codes as it takes floats.
 	codes bool
 	write func(e *emit) error
@@ -250,8 +253,12 @@ func (w *writer) chooseOpset() error {
 			}
 			return &NodeError{Node: n.Name, Op: op, Err: unsupportedf("%s", why)}
 		}
-		if f.since > need {
-			need, by = f.since, n.Name
+		since := f.since
+		if f.needs != nil {
+			since = max(since, f.needs(n.Op))
+		}
+		if since > need {
+			need, by = since, n.Name
 		}
 	}
 	w.opset = w.o.Opset

@@ -129,7 +129,7 @@ func (w *writer) codes(x *written, f wform) (string, error) {
 	moved := w.relayout(x, real, x.home, f)
 	name := w.unique(x.v.Name() + formSuffix[f])
 	x.code[f] = name
-	return name, w.quantizeNode(moved, name, x.q)
+	return name, w.quantizeNode(moved, name, x, f)
 }
 
 // perm returns the permutation from the graph's layout to f.
@@ -313,7 +313,7 @@ func (w *writer) addNode(op, domain, name string, in, out []string, attrs ...*pb
 	w.nodes = append(w.nodes, m)
 }
 
-func attrInt(name string, v int) *pb.Message {
+func attrInt[T int | int64](name string, v T) *pb.Message {
 	m := &pb.Message{}
 	m.Text(1, name)
 	m.Int(3, int64(v))
@@ -430,7 +430,7 @@ func (e *emit) out(f wform) string {
 		return name
 	}
 	float := e.unique(v.Name() + ".float")
-	e.after = func() error { return e.quantizeNode(float, name, x.q) }
+	e.after = func() error { return e.quantizeNode(float, name, x, f) }
 	return float
 }
 

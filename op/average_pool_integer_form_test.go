@@ -52,9 +52,16 @@ func TestMeansOnCodes(t *testing.T) {
 					equalWithin(t, want["y"], got["y"], 0.027, 0)
 				} else {
 					// Rounding to the input's grid first would be one
-					// rounding more.
-					assert.NotContains(t, ops, name)
-					equalWithin(t, want["y"], got["y"], 0.01, 0)
+					// rounding more: the global mean goes straight to its
+					// own grid once that is frozen, the others are float.
+					if _, global := op.(backend.GlobalAveragePool); global && m.Deployed() {
+						assert.Contains(t, ops, name)
+						// Exact sums and float sums fall apart at ties.
+						equalWithin(t, want["y"], got["y"], 0.01, 0.02)
+					} else {
+						assert.NotContains(t, ops, name)
+						equalWithin(t, want["y"], got["y"], 0.01, 0)
+					}
 				}
 				if m.Train {
 					assert.LessOrEqual(t, normalizedError(want["grad.x"], got["grad.x"]), 1e-9)

@@ -72,7 +72,7 @@ func Analyze(ctx context.Context, g *graph.Graph, d data.Dataset, o DataOptions)
 	if len(all) == 0 {
 		return nil, fmt.Errorf("qat: the model has no quantizers to analyze")
 	}
-	exact, err := program.Compile(ctx, probe, program.Options{State: o.State, Batch: o.Batch, Mode: graph.EvalFloat})
+	exact, err := program.Compile(ctx, probe, program.Options{State: o.reference(), Batch: o.Batch, Mode: graph.EvalFloat})
 	if err != nil {
 		return nil, fmt.Errorf("qat: analyze: %w", err)
 	}
@@ -111,7 +111,7 @@ func Analyze(ctx context.Context, g *graph.Graph, d data.Dataset, o DataOptions)
 	}
 	reports := make([]TensorReport, len(all))
 	for i, s := range all {
-		if reports[i], err = s.report(ctx, o.State, &acc[i]); err != nil {
+		if reports[i], err = s.report(ctx, o.State, o.reference(), &acc[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -180,7 +180,7 @@ func (c *comparison) counts() []int {
 	return n
 }
 
-func (s site) report(ctx context.Context, state *program.State, c *comparison) (TensorReport, error) {
+func (s site) report(ctx context.Context, state, reference *program.State, c *comparison) (TensorReport, error) {
 	r := TensorReport{Name: s.name, Weight: s.weight, Scheme: s.op.Scheme.String()}
 	scale, err := state.Read(ctx, storedName(s.node.In[1]))
 	if err != nil {
@@ -196,13 +196,17 @@ func (s site) report(ctx context.Context, state *program.State, c *comparison) (
 		if err != nil {
 			return r, fmt.Errorf("qat: analyze %s: %w", s.name, err)
 		}
+		exact, err := reference.Read(ctx, s.name)
+		if err != nil {
+			return r, fmt.Errorf("qat: analyze %s: %w", s.name, err)
+		}
 		l, err := s.op.Scheme.Layout(w.Shape())
 		if err != nil {
 			return r, fmt.Errorf("qat: analyze %s: %w", s.name, err)
 		}
 		q := make([]float32, w.Numel())
 		quant.FakeQuantize(s.op.Rule, q, nil, w.F32(), scale.F32(), zero.I32(), lo, hi, l, 0, len(q))
-		c.add(w.F32(), q)
+		c.add(exact.F32(), q)
 	}
 	r.SQNR, r.Min, r.Max, r.Counts = c.sqnr(), c.min, c.max, c.counts()
 	r.Scale = [2]float64{math.Inf(1), 0}

@@ -19,6 +19,10 @@ type DataOptions struct {
 	// Backend runs the graph's own values.
 	State   *program.State
 	Backend backend.Backend
+	// Reference has the values of the float model that the quantized one is
+	// compared with; nil takes State, which holds until AdaRound or
+	// CorrectBias change it. An empty one begins with the graph's own values.
+	Reference *program.State
 	// Samples is how many to look at (1024 when 0), Batch how many at a time
 	// (128 when 0).
 	Samples, Batch int
@@ -41,6 +45,13 @@ func (o *DataOptions) defaults(d data.Dataset) {
 	if o.State == nil && o.Backend != nil {
 		o.State = program.NewState(o.Backend)
 	}
+}
+
+func (o *DataOptions) reference() *program.State {
+	if o.Reference != nil {
+		return o.Reference
+	}
+	return o.State
 }
 
 // Calibrate runs the float model on samples of d and sets every quantizer's

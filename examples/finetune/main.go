@@ -1,14 +1,13 @@
-// Finetune trains a float ONNX model further on integers and writes it as an
-// ONNX file of QuantizeLinear and DequantizeLinear pairs. Without a file it
-// writes one first.
+// Finetune trains a float ONNX model, of input "input" and output "logits", on
+// integers and writes it in QDQ form. Without a file it makes one first.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
-	"path/filepath"
 
 	"github.com/goqat/goqat/backend"
 	_ "github.com/goqat/goqat/backend/cpu"
@@ -22,38 +21,33 @@ import (
 )
 
 func main() {
-	model := flag.String("model", "", "float ONNX model of one input and one output; made when empty")
+	model := flag.String("model", "", "float ONNX model; made when empty")
 	out := flag.String("out", ".", "folder for the results")
 	epochs := flag.Int("epochs", 3, "epochs of quantization-aware training")
-	samples := flag.Int("samples", 0, "use at most so many samples, 0 for all")
 	flag.Parse()
-	if err := run(context.Background(), *model, *out, *epochs, *samples); err != nil {
+	if err := run(context.Background(), *model, *out, *epochs, 0); err != nil {
 		log.Fatal(err)
 	}
 }
 
 func run(ctx context.Context, model, out string, epochs, samples int) error {
 	set, err := data.Open(ctx, "digits", data.Options{Normalize: true, MaxSamples: samples})
-	if err != nil {
-		return err
-	}
-	b, err := backend.Open("auto")
-	if err != nil {
+	b, err2 := backend.Open("auto")
+	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
 	defer b.Close()
 	if model == "" {
-		model = filepath.Join(out, "model.onnx")
-		if err := write(model, set); err != nil {
+		model = out + "/model.onnx"
+		g, err := nn.Build("cnn", set.Train.Shape(), set.Train.Classes(), 1)
+		if err != nil {
+			return err
+		}
+		if err := onnx.WriteFile(model, g, onnx.WriteOptions{}); err != nil {
 			return err
 		}
 	}
 	float, _, err := onnx.ReadFile(model, onnx.ReadOptions{})
-	if err != nil {
-		return err
-	}
-	// Training knows the input and the output by these names.
-	float, err = graph.Rename(float, map[string]string{float.Inputs()[0].Name(): train.InputName, float.Outputs()[0].Name: train.OutputName})
 	if err != nil {
 		return err
 	}
@@ -68,8 +62,8 @@ func run(ctx context.Context, model, out string, epochs, samples int) error {
 	}
 	c := train.DefaultConfig()
 	c.Epochs, c.Batch, c.LR = epochs, 64, 0.05
-	steps := int64(epochs * (set.Train.Len() / c.Batch))
-	r, err := train.Fit(ctx, prepared, c, train.Options{State: state, Train: set.Train, Val: set.Val, Phases: config.Phases(steps), EvalMode: graph.Eval})
+	o := train.Options{State: state, Train: set.Train, Val: set.Val, Phases: config.Phases(int64(epochs * (set.Train.Len() / c.Batch))), EvalMode: graph.Eval}
+	r, err := train.Fit(ctx, prepared, c, o)
 	if err != nil {
 		return err
 	}
@@ -80,16 +74,6 @@ func run(ctx context.Context, model, out string, epochs, samples int) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(out, "model.qdq.onnx")
-	fmt.Printf("accuracy %.2f %%, written to %s\n", 100*r.History[len(r.History)-1].Accuracy, path)
-	return onnx.WriteFile(path, converted.Graph, onnx.WriteOptions{Form: onnx.FormQDQ})
-}
-
-// write makes a float model to start from.
-func write(path string, set *data.Splits) error {
-	g, err := nn.Build("cnn", set.Train.Shape(), set.Train.Classes(), 1)
-	if err != nil {
-		return err
-	}
-	return onnx.WriteFile(path, g, onnx.WriteOptions{})
+	fmt.Printf("accuracy %.2f %%\n", 100*r.History[len(r.History)-1].Accuracy)
+	return onnx.WriteFile(out+"/model.qdq.onnx", converted.Graph, onnx.WriteOptions{Form: onnx.FormQDQ})
 }

@@ -102,6 +102,9 @@ func (r *reader) tensors(m *model, v, buffers vector) {
 	if v.len > maxTensors {
 		r.fail(-1, "%d tensors", v.len)
 	}
+	for i := range buffers.len {
+		buffers.table(i)
+	}
 	for i := range v.len {
 		if r.err != nil || !r.spend(256) {
 			return

@@ -2,6 +2,7 @@ package tflite
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -15,7 +16,8 @@ import (
 // Read returns the graph of a TFLite file. Quantized models become integer
 // operations under quant.TFLite between quantize_linear and
 // dequantize_linear, so that inputs and outputs are float32; float models
-// become float operations. The batch of the graph may be changed where the
+// become float operations, and int8 weights under float activations are
+// dequantized. The batch of the graph may be changed where the
 // file's shapes allow it.
 //
 // Results are those of TFLite Micro's reference kernels bit for bit, but for
@@ -33,10 +35,16 @@ func Read(b []byte) (*graph.Graph, error) {
 	}
 	r := &rebuild{model: m, g: graph.New(), values: make([]graph.Value, len(m.tensors)), budget: 8*len(b) + 1<<20}
 	r.run()
-	if err := r.g.Err(); err != nil {
-		return nil, fmt.Errorf("tflite: %w", err)
+	err = r.g.Err()
+	var f *FormatError
+	var u *UnsupportedError
+	switch {
+	case err == nil:
+		return r.g, nil
+	case errors.As(err, &f), errors.As(err, &u):
+		return nil, err
 	}
-	return r.g, nil
+	return nil, fmt.Errorf("tflite: %s%w", r.where(), err)
 }
 
 // rebuild turns the tables of a file into a graph. Faults go to the graph,

@@ -97,7 +97,7 @@ func (r *rebuild) conv(o *operator) graph.Value {
 	op := backend.Conv{Window: win, Groups: groups}
 	name := r.tensors[o.out[0]].name
 	if x.DType() == tensor.F32 {
-		weights := r.realWeights(o.in[1])
+		weights := r.realWeights(o.in[1], axis)
 		if depthwise {
 			weights = outputFirst(weights)
 		}
@@ -163,11 +163,8 @@ func (r *rebuild) layer(o *operator, axis, out int) (l integerLayer, ok bool) {
 			return l, false
 		}
 	}
-	for i, z := range w.zero {
-		if z != 0 {
-			r.fault("weight zero point %d is %d, want 0", i, z)
-			return l, false
-		}
+	if !r.zeros(w) {
+		return l, false
 	}
 	l.scale = w.scale
 	if l.weights = r.codes(o.in[1], tensor.I8); l.weights == nil {
@@ -221,13 +218,44 @@ func (r *rebuild) intBias(i, out int) *tensor.Tensor {
 	return t
 }
 
-// realWeights reads float32 weights.
-func (r *rebuild) realWeights(i int) *tensor.Tensor {
-	if r.tensors[i].dtype != typeFloat32 {
-		r.unsupported("weights of type %d under float activations", r.tensors[i].dtype)
+// realWeights reads the weights of a layer on real numbers. Those of hybrid
+// models are int8 with scales along axis.
+func (r *rebuild) realWeights(i, axis int) *tensor.Tensor {
+	t := &r.tensors[i]
+	if t.dtype == typeFloat32 {
+		return r.floats(i)
+	}
+	if !r.coded(i) || t.dtype != typeInt8 {
+		r.unsupported("weights of type %d under float activations", t.dtype)
 		return nil
 	}
-	return r.floats(i)
+	codes := r.codes(i, tensor.I8)
+	if codes == nil {
+		return nil
+	}
+	s := codes.Shape()
+	inner, n := s[axis+1:].Numel(), len(t.scale)
+	if n != 1 && (n != s[axis] || t.axis != axis) || !r.zeros(t) || 3*len(t.data) > r.budget {
+		r.fault("%d weight scales along dimension %d of %v", n, t.axis, s)
+		return nil
+	}
+	r.budget -= 3 * len(t.data)
+	w := tensor.New(tensor.Spec{DType: tensor.F32, Shape: s.Clone()})
+	for k, c := range codes.I8() {
+		w.F32()[k] = float32(c) * t.scale[k/inner%s[axis]%n]
+	}
+	return w
+}
+
+// zeros reports whether all zero points of t are 0, and faults otherwise.
+func (r *rebuild) zeros(t *tensorInfo) bool {
+	for i, z := range t.zero {
+		if z != 0 {
+			r.fault("weight zero point %d is %d, want 0", i, z)
+			return false
+		}
+	}
+	return true
 }
 
 // withBias appends the float bias of a layer, if it has one.
@@ -274,7 +302,7 @@ func (r *rebuild) fullyConnected(o *operator) graph.Value {
 	}
 	name := r.tensors[o.out[0]].name
 	if x.DType() == tensor.F32 {
-		return r.activated(r.apply(name, backend.Gemm{}, r.withBias(o, out, x, r.constant(o.in[1], r.realWeights(o.in[1])))...), o)
+		return r.activated(r.apply(name, backend.Gemm{}, r.withBias(o, out, x, r.constant(o.in[1], r.realWeights(o.in[1], 0)))...), o)
 	}
 	l, ok := r.layer(o, 0, out)
 	if !ok {
