@@ -189,10 +189,18 @@ func (r *Report) headlines() []headline {
 	add("File size", func(r Row) (float64, bool) { return float64(r.FileBytes), r.FileBytes > 0 },
 		func(r Row) string { return size(r.FileBytes) }, times("smaller", "larger"))
 	add("Median latency", func(r Row) (float64, bool) { return r.Latency.P50, r.Latency.P50 > 0 },
-		func(r Row) string { return significant(r.Latency.P50) + " ms" }, times("faster", "slower"))
+		func(r Row) string { return duration(r.Latency.P50) }, times("faster", "slower"))
 	add("Memory", func(r Row) (float64, bool) { return float64(r.PeakBytes), r.PeakBytes > 0 },
 		func(r Row) string { return size(r.PeakBytes) }, times("less", "more"))
 	return hs
+}
+
+// duration returns milliseconds with their unit, or microseconds.
+func duration(ms float64) string {
+	if ms < 1 {
+		return significant(ms*1000) + " µs"
+	}
+	return significant(ms) + " ms"
 }
 
 func digits(v float64) int {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"math"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -98,15 +99,17 @@ func curvesPlot(curves []Curve, x, y, label string, epochs bool, points func(Cur
 // integerAxis has ticks at whole numbers only.
 func integerAxis(lo, hi float64) axis {
 	if hi-lo < 1 {
-		return axis{min: lo - 0.5, max: hi + 0.5, ticks: plot.ConstantTicks{{Value: lo, Label: significant(lo)}}}
+		return axis{min: lo - 0.5, max: hi + 0.5, ticks: plot.ConstantTicks{{Value: lo, Label: whole(lo)}}}
 	}
 	step, _ := niceStep(math.Max((hi-lo)/8, 1))
 	a := axis{min: lo - 0.15, max: hi + 0.15}
 	for v := math.Ceil(lo/step) * step; v <= hi; v += step {
-		a.ticks = append(a.ticks, plot.Tick{Value: v, Label: significant(v)})
+		a.ticks = append(a.ticks, plot.Tick{Value: v, Label: whole(v)})
 	}
 	return a
 }
+
+func whole(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) }
 
 // smooth returns the exponential moving average of losses over about a
 // fiftieth of the steps, without the bias of its start (as Adam's moments),

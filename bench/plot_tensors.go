@@ -67,15 +67,15 @@ func (s sqnrBars) Plot(c draw.Canvas, p *plot.Plot) {
 		c.StrokeLine2(draw.LineStyle{Color: grid, Width: 1}, x(t.Value), c.Min.Y, x(t.Value), c.Max.Y)
 	}
 	for _, b := range s.bars {
-		end, figure := b.db, minus(strconv.FormatFloat(b.db, 'f', 1, 64))
+		end, strength, figure := b.db, 0.85, minus(strconv.FormatFloat(b.db, 'f', 1, 64))
 		switch {
 		case b.db >= exactSQNR:
-			end, figure = p.X.Max, "exact"
+			end, strength, figure = p.X.Max, 0.3, "exact"
 		case !drawable(b.db):
 			end, figure = 0, "not a number"
 		}
 		from, to, mid := x(0), x(end), y(b.at)
-		c.FillPolygon(s.color.faint(0.85), []vg.Point{{X: from, Y: mid - 6}, {X: to, Y: mid - 6}, {X: to, Y: mid + 6}, {X: from, Y: mid + 6}})
+		c.FillPolygon(s.color.faint(strength), []vg.Point{{X: from, Y: mid - 6}, {X: to, Y: mid - 6}, {X: to, Y: mid + 6}, {X: from, Y: mid + 6}})
 		align, place := text.XLeft, max(from, to)+4
 		if end == p.X.Max {
 			align, place = text.XRight, to-4
@@ -199,4 +199,3 @@ func clipped(t *qat.TensorReport) float64 {
 	}
 	return out / total
 }
-

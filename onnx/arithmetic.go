@@ -29,11 +29,13 @@ func init() {
 		}})
 		registerWriter(op, opWriter{class: layoutFollow, write: func(e *emit) error { return writeBroadcast(e, name, e.n.In) }})
 	}
-	registerReader("Sum", opReader{class: layoutFollow, read: readSum})
+	registerReader("Sum", opReader{class: layoutFollow, read: func(c *call) error { return readSum(c, false) }})
+	registerReader("Mean", opReader{class: layoutFollow, read: func(c *call) error { return readSum(c, true) }})
 }
 
-// readSum adds its inputs one after the other.
-func readSum(c *call) error {
+// readSum adds its inputs one after the other, and with mean divides by their
+// number.
+func readSum(c *call, mean bool) error {
 	if err := c.inputs(1, len(c.in)); err != nil {
 		return err
 	}
@@ -54,6 +56,9 @@ func readSum(c *call) error {
 	y := in[0]
 	for _, x := range in[1:] {
 		y = c.one(backend.Add{}, y, x)
+	}
+	if mean && c.err == nil {
+		y = c.helper(".mean", backend.Mul{}, y, c.g.Scalar(y.DType(), 1/float64(len(in))))
 	}
 	c.set(0, f, y)
 	return c.err

@@ -29,6 +29,17 @@ func init() {
 	}})
 	registerReader("ConstantOfShape", opReader{read: readConstantOfShape})
 	registerReader("Cast", opReader{class: layoutFollow, fold: foldCast, read: readCast})
+	registerReader("CastLike", opReader{class: layoutFollow, read: func(c *call) error {
+		if err := c.inputs(2, 2); err != nil {
+			return err
+		}
+		c.ignore("saturate")
+		to, err := elementType(c.in[1].elem)
+		if err != nil {
+			return err
+		}
+		return readCastTo(c, c.in[1].elem, to)
+	}})
 	registerWriter(backend.Cast{}, opWriter{class: layoutFollow, write: func(e *emit) error {
 		to := elemOf(e.n.Op.(backend.Cast).To)
 		f := e.form()
@@ -190,6 +201,10 @@ func readCast(c *call) error {
 	if err != nil {
 		return err
 	}
+	return readCastTo(c, elem, to)
+}
+
+func readCastTo(c *call, elem pb.DataType, to tensor.DType) error {
 	f, x := c.follow(0)
 	if x.DType() == to && c.err == nil { // Such as FLOAT16 to FLOAT: both are float32 here.
 		v := *c.in[0]

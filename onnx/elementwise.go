@@ -51,6 +51,17 @@ func init() {
 		return e.simple("Gelu", attrText("approximate", a))
 	}})
 
+	registerReader("Reciprocal", opReader{class: layoutFollow, read: func(c *call) error {
+		if err := c.inputs(1, 1); err != nil {
+			return err
+		}
+		c.ignore("consumed_inputs")
+		f, x := c.follow(0)
+		if c.err == nil {
+			c.set(0, f, c.one(backend.Div{}, c.g.Scalar(x.DType(), 1), x))
+		}
+		return c.err
+	}})
 	registerReader("Clip", opReader{class: layoutFollow, read: readClip})
 	registerWriter(backend.Clip{}, opWriter{class: layoutFollow, write: writeClip})
 

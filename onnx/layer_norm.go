@@ -31,7 +31,7 @@ func readLayerNorm(c *call) error {
 	rows := append(dims[:axis:axis], size)
 	joined := axis < len(dims)-1
 	if joined {
-		x = c.helper(".join", backend.Reshape{Shape: tensor.NewDims(perSample(c.in[0], rows)...)}, x)
+		x = c.helper(".join", backend.Reshape{Shape: tensor.NewDims(perSample(c.in[0], rows, axis > 0)...)}, x)
 	}
 	in := []graph.Value{x}
 	for _, v := range c.in[1:] {
@@ -53,7 +53,7 @@ func readLayerNorm(c *call) error {
 	}
 	y := out[0]
 	if joined {
-		y = c.helper(".split", backend.Reshape{Shape: tensor.NewDims(perSample(c.in[0], dims)...)}, y)
+		y = c.helper(".split", backend.Reshape{Shape: tensor.NewDims(perSample(c.in[0], dims, axis > 0)...)}, y)
 	}
 	c.set(0, formPlain, y)
 	for i := 1; i < min(3, len(c.n.Outputs)); i++ {
@@ -70,9 +70,9 @@ func readLayerNorm(c *call) error {
 }
 
 // perSample returns dims with 0, for whatever it is, as the outermost
-// dimension where that is the batch of x.
-func perSample(x *value, dims []int) []int {
-	if !x.batched || len(dims) < 2 || dims[0] != x.dims[0] {
+// dimension where that is the batch of x and kept.
+func perSample(x *value, dims []int, kept bool) []int {
+	if !kept || !x.batched || len(dims) < 2 || dims[0] != x.dims[0] {
 		return dims
 	}
 	out := append([]int{0}, dims[1:]...)

@@ -33,6 +33,7 @@ import (
 	"fmt"
 	"strings"
 
+	_ "github.com/goqat/goqat/op" // Registers the operations.
 	"github.com/goqat/goqat/tensor"
 )
 

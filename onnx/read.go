@@ -38,6 +38,9 @@ type ReadOptions struct {
 	Batch int
 	// Dims gives values to other open dimensions by their symbols.
 	Dims map[string]int
+	// Constants fixes inputs by name: they are constants of the graph and no
+	// longer its inputs. They have the file's layout.
+	Constants map[string]*tensor.Tensor
 }
 
 // Read returns the model in b. Errors are [ErrFormat] or [ErrUnsupported],
@@ -249,6 +252,10 @@ func (r *reader) inputs() error {
 		if !v.Tensor || !v.Shaped {
 			return fmt.Errorf("onnx: input %q is not a tensor of known rank: %w", v.Name, ErrUnsupported)
 		}
+		if t := r.o.Constants[v.Name]; t != nil {
+			r.vals[v.Name] = &value{name: v.Name, elem: v.Type, data: t, dims: t.Shape()}
+			continue
+		}
 		d, err := elementType(v.Type)
 		if err != nil {
 			return fmt.Errorf("onnx: input %q: %w", v.Name, err)
@@ -310,7 +317,7 @@ func (r *reader) imageInputs() map[string]wish {
 		if name == "" {
 			return -1
 		}
-		if v := r.vals[name]; v != nil { // So far only initializers.
+		if r.vals[name] != nil || r.o.Constants[name] != nil { // So far only initializers.
 			return -1
 		}
 		if _, ok := ids[name]; !ok {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -14,6 +15,30 @@ func init() {
 	for kind, name := range reduceNames {
 		registerReader(name, opReader{class: layoutFollow, read: func(c *call) error { return readReduce(c, kind) }})
 	}
+	// The sum of squares has no operation of its own.
+	registerReader("ReduceSumSquare", opReader{class: layoutFollow, read: func(c *call) error {
+		if err := c.inputs(1, 2); err != nil {
+			return err
+		}
+		f, x := c.follow(0)
+		y := c.helper(".square", backend.Mul{}, x, x)
+		if c.err != nil {
+			return c.err
+		}
+		v := *c.in[0]
+		v.init, v.data, v.dq = nil, nil, nil
+		v.plain, v.last, v.flat = graph.Value{}, graph.Value{}, graph.Value{}
+		switch f {
+		case formLast:
+			v.last = y
+		case formFlat:
+			v.flat = y
+		default:
+			v.plain = y
+		}
+		c.in[0] = &v
+		return readReduce(c, backend.ReduceSum)
+	}})
 	registerWriter(backend.Reduce{}, opWriter{class: layoutFollow, write: writeReduce})
 }
 
@@ -24,7 +49,7 @@ func readReduce(c *call, kind backend.ReduceKind) error {
 		return err
 	}
 	since := 18
-	if kind == backend.ReduceSum {
+	if c.n.OpType == "ReduceSum" {
 		since = 13
 	}
 	x := c.in[0]

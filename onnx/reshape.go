@@ -198,7 +198,7 @@ func readSqueeze(c *call) error {
 	if len(out) == 2 && len(x.dims) > 2 && out[0] == x.dims[0] && c.formOf(x) == formLast && x.dims[2:].Numel() == 1 {
 		return readFlattened(c)
 	}
-	return c.reshapeTo(perSample(x, out), nil)
+	return c.reshapeTo(perSample(x, out, true), nil)
 }
 
 // unsqueezed returns the dimensions of the input of Unsqueeze after it.
@@ -241,7 +241,7 @@ func readUnsqueeze(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reshapeTo(perSample(c.in[0], out), nil)
+	return c.reshapeTo(perSample(c.in[0], out, true), nil)
 }
 
 // foldReshape gives a constant other dimensions.

@@ -53,9 +53,9 @@ func readSoftmax(c *call, log bool) error {
 		return c.err
 	}
 	rows := append(dims[:axis:axis], dims[axis:].Numel())
-	y := c.helper(".join", backend.Reshape{Shape: tensor.NewDims(perSample(c.in[0], rows)...)}, x)
+	y := c.helper(".join", backend.Reshape{Shape: tensor.NewDims(perSample(c.in[0], rows, axis > 0)...)}, x)
 	y = c.one(backend.Softmax{Axis: axis, Log: log}, y)
-	y = c.helper(".split", backend.Reshape{Shape: tensor.NewDims(perSample(c.in[0], dims)...)}, y)
+	y = c.helper(".split", backend.Reshape{Shape: tensor.NewDims(perSample(c.in[0], dims, axis > 0)...)}, y)
 	c.set(0, formPlain, y)
 	return c.err
 }

@@ -216,6 +216,9 @@ func checkData(g *graph.Graph, c *Config, d data.Dataset) error {
 
 // run does the steps from t.step to the end.
 func (t *trainer) run(ctx context.Context, cbs []Callback) error {
+	// A step that has begun is finished, so that the state is always that
+	// after a whole step.
+	whole := context.WithoutCancel(ctx)
 	for {
 		if t.epochDue() {
 			stop, err := t.epoch(ctx, cbs)
@@ -245,7 +248,7 @@ func (t *trainer) run(ctx context.Context, cbs []Callback) error {
 		if err != nil {
 			return fmt.Errorf("train: step %d: %w", t.step+1, err)
 		}
-		info, err := t.one(ctx, b)
+		info, err := t.one(whole, b)
 		if err != nil {
 			return err
 		}
@@ -269,10 +272,8 @@ func (t *trainer) epochDue() bool {
 	return t.step > 0 && t.step%t.perEp == 0 && int64(len(t.history)) < t.step/t.perEp
 }
 
-// one does one step. A step that has begun is finished, so that the state is
-// always that after a whole step.
+// one does one step.
 func (t *trainer) one(ctx context.Context, b *data.Batch) (StepInfo, error) {
-	ctx = context.WithoutCancel(ctx)
 	rate := t.c.LR * t.c.Schedule.Rate(t.step, t.total)
 	t.rate.F32()[0] = float32(rate)
 	err := t.state.Write(ctx, stateRate, t.rate)

@@ -1,6 +1,7 @@
 package tflite
 
 import (
+	"context"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -33,26 +34,29 @@ func TestLiteRT(t *testing.T) {
 			n := newNet(100 + seed)
 			c.build(n)
 			dir := filepath.Join(root, c.name+"-"+strconv.FormatUint(seed, 10))
-			writePeerCase(t, dir, n.model(t), 8)
+			writePeerCase(t, dir, Target{}, n.model(t), 8)
 			folders = append(folders, dir)
 		}
 	}
-	runPeer(t, python, append([]string{"--tflm"}, folders...)...)
+	runPeer(t, python, "both", folders...)
 }
 
-func runPeer(t *testing.T, python string, args ...string) {
+// runPeer compares the folders with a runtime: litert, tflm or both.
+func runPeer(t *testing.T, python, which string, folders ...string) {
 	t.Helper()
 	script := filepath.Join("..", "..", "tests", "peers", "litert_check.py")
-	out, err := exec.Command(python, append([]string{script}, args...)...).CombinedOutput()
+	out, err := exec.Command(python, append([]string{script, "--runtime", which}, folders...)...).CombinedOutput()
 	t.Logf("%s", out)
 	require.NoError(t, err)
 }
 
 // writePeerCase writes the file of a model, random input codes and the codes
 // that the model gives.
-func writePeerCase(t *testing.T, dir string, m *qat.Model, samples int) {
+func writePeerCase(t *testing.T, dir string, to Target, m *qat.Model, samples int) {
 	t.Helper()
-	a := lowered(t, m)
+	made, err := to.Lower(context.Background(), m)
+	require.NoError(t, err)
+	a := made.(*Artifact)
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "model.tflite"), a.file, 0o644))
 	ins, outs := ports(t, m.Graph)
@@ -157,5 +161,23 @@ func TestLiteRTTables(t *testing.T) {
 			folders = append(folders, dir)
 		}
 	}
-	runPeer(t, python, append([]string{"--tflm"}, folders...)...)
+	runPeer(t, python, "both", folders...)
+}
+
+// FULLY_CONNECTED gives the model's codes on TFLite Micro.
+func TestMicroFullyConnected(t *testing.T) {
+	python := os.Getenv(peerPython)
+	if python == "" {
+		t.Skip("set " + peerPython + " to a Python with ai-edge-litert, tflite-micro and numpy")
+	}
+	root := t.TempDir()
+	var folders []string
+	for seed := range uint64(6) {
+		n := newNet(300 + seed)
+		n.output("y", n.gemm(n.gemm(n.input("x", 16, 37), 0, inf, 20), -inf, inf, 10))
+		dir := filepath.Join(root, "gemm-"+strconv.FormatUint(seed, 10))
+		writePeerCase(t, dir, Target{FullyConnected: true}, n.model(t), 20)
+		folders = append(folders, dir)
+	}
+	runPeer(t, python, "tflm", folders...)
 }

@@ -331,3 +331,25 @@ func TestWriteErrors(t *testing.T) {
 type closedWriter struct{}
 
 func (closedWriter) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+// With FullyConnected linear layers keep their operator, and the model is
+// warned of LiteRT's rounding.
+func TestFullyConnected(t *testing.T) {
+	n := newNet(2)
+	n.output("y", n.gemm(n.gemm(n.input("x", 2, 3, 12), 0, inf, 7), -inf, inf, 1))
+	m := n.model(t)
+	to := Target{FullyConnected: true}
+	made, err := to.Lower(context.Background(), m)
+	require.NoError(t, err)
+	a := made.(*Artifact)
+	require.Equal(t, []string{"RESHAPE", "FULLY_CONNECTED", "FULLY_CONNECTED", "RESHAPE"}, operators(t, a.file))
+	vs := to.Check(m)
+	require.GreaterOrEqual(t, len(vs), 2)
+	require.Empty(t, fatal(vs))
+	require.Contains(t, vs[0].Reason, "FULLY_CONNECTED rounds once")
+	require.Empty(t, Target{}.Check(m))
+	ins, _ := ports(t, m.Graph)
+	in, _ := randomCodes(rand.New(rand.NewPCG(1, 1)), ins[0])
+	want, got := runGraph(t, m.Graph, []*tensor.Tensor{in}), runGraph(t, a.graph, []*tensor.Tensor{in})
+	require.Equal(t, want[0].I8(), got[0].I8())
+}

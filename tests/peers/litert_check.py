@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Runs TFLite files on other runtimes and compares integer codes.
 
-    litert_check.py [--tflm] [--tolerance N] FOLDER...
+    litert_check.py [--runtime litert|tflm|both] [--tolerance N] FOLDER...
 
 Each folder has model.tflite, and for input i and output i (in the file's
 order) inputI.npy and expectedI.npy of codes; input.npy and expected.npy stand
 for a single one. The first dimension of the arrays counts samples: row r of
 every input is one run. The codes must be those of LiteRT's reference kernels
-(BUILTIN_REF), with --tflm also those of TFLite Micro, and with --tolerance no
-further than N from them. The exit status is 1 when any differ.
+(BUILTIN_REF), of TFLite Micro, or of both, and with --tolerance no further than
+N from them. The exit status is 1 when any differ.
 
-Needs: pip install ai-edge-litert==2.3.0 numpy (and tflite-micro for --tflm).
+Needs: pip install ai-edge-litert==2.3.0 numpy (and tflite-micro for tflm).
 """
 
 import argparse
@@ -80,14 +80,15 @@ def check(folder, name, run, tolerance):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tflm", action="store_true", help="also run on TFLite Micro")
+    parser.add_argument("--runtime", choices=("litert", "tflm", "both"), default="litert")
     parser.add_argument("--tolerance", type=int, default=0, help="largest difference of codes to accept")
     parser.add_argument("folder", nargs="+")
     args = parser.parse_args()
     fine = True
     for folder in args.folder:
-        fine &= check(folder, "litert", litert, args.tolerance)
-        if args.tflm:
+        if args.runtime != "tflm":
+            fine &= check(folder, "litert", litert, args.tolerance)
+        if args.runtime != "litert":
             fine &= check(folder, "tflm", micro, args.tolerance)
     return 0 if fine else 1
 

@@ -1,0 +1,72 @@
+package train
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goqat/goqat/backend"
+	_ "github.com/goqat/goqat/backend/cpu"
+	"github.com/goqat/goqat/data"
+	"github.com/goqat/goqat/graph"
+	"github.com/goqat/goqat/nn"
+	_ "github.com/goqat/goqat/op"
+	"github.com/goqat/goqat/qat"
+	"github.com/goqat/goqat/tensor"
+)
+
+// zeros is a data set of zeros.
+type zeros struct{}
+
+func (zeros) Len() int             { return 64 }
+func (zeros) Shape() tensor.Shape  { return tensor.Shape{12, 12, 1} }
+func (zeros) Classes() int         { return 4 }
+func (zeros) ClassNames() []string { return nil }
+func (zeros) Sample(i int, x []float32) (int32, error) {
+	clear(x)
+	x[i%len(x)] = 1
+	return int32(i % 4), nil
+}
+
+// TestStepAllocatesNothing runs whole training steps, batch and learning rate
+// included, of the float model and of every phase of a prepared one.
+func TestStepAllocatesNothing(t *testing.T) {
+	ctx := context.Background()
+	b, err := backend.Open("cpu")
+	require.NoError(t, err)
+	g, err := nn.Build("cnn", zeros{}.Shape(), 4, 1)
+	require.NoError(t, err)
+	qc := qat.Default()
+	p, err := qat.Prepare(g, qc)
+	require.NoError(t, err)
+	state, err := qat.Calibrate(ctx, p, zeros{}, qat.DataOptions{Backend: b, Samples: 64, Batch: 32})
+	require.NoError(t, err)
+	phases := append(qc.Phases(100), graph.Phase{Mode: graph.Mode{Train: true, Quantize: graph.QuantizeFloat, Ranges: graph.RangesObserve}})
+	for i, ph := range append([]graph.Phase{{Mode: graph.Mode{Train: true}}}, phases...) {
+		o := Options{State: state, Train: zeros{}, Phases: []graph.Phase{{Mode: ph.Mode}}}
+		model := p
+		if i == 0 {
+			o, model = Options{Backend: b, Train: zeros{}}, g
+		}
+		c := DefaultConfig()
+		c.Batch, c.Epochs, c.ClipNorm = 8, 1000, 5
+		tr, err := start(model, c, o)
+		require.NoError(t, err)
+		require.NoError(t, tr.enterPhase(ctx))
+		step := func() {
+			b, err := tr.loader.Next(ctx)
+			if err == nil {
+				_, err = tr.one(ctx, b)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		step()
+		require.Zero(t, testing.AllocsPerRun(30, step), "%+v", ph.Mode)
+		require.NoError(t, tr.loader.Close())
+	}
+}
+
+var _ data.Dataset = zeros{}
