@@ -64,7 +64,6 @@ type page struct {
 	Training []section
 	SQNR     []section
 	Tensors  []tensorPlot
-	Clipping bool
 	Left     []string // What was left out.
 }
 
@@ -92,7 +91,6 @@ type section struct {
 // tensorPlot is a histogram with its captions.
 type tensorPlot struct {
 	Name, Scheme, SQNR, Clipped string
-	Weight                      bool
 	SVG                         template.HTML
 }
 
@@ -356,13 +354,12 @@ func (p *page) histograms(r *Report) error {
 		if svg == "" {
 			continue
 		}
-		q := tensorPlot{Name: clean(t.Name), Scheme: clean(t.Scheme), Weight: t.Weight, SVG: svg, SQNR: minus(fmt.Sprintf("%.1f dB", t.SQNR))}
+		q := tensorPlot{Name: clean(t.Name), Scheme: clean(t.Scheme), SVG: svg, SQNR: minus(fmt.Sprintf("%.1f dB", t.SQNR))}
 		if t.SQNR >= exactSQNR {
 			q.SQNR = "exact"
 		}
 		if c := 100 * clipped(&t); c >= 0.005 {
 			q.Clipped = fmt.Sprintf("%.2g %% out of range", c)
-			p.Clipping = true
 		}
 		p.Tensors = append(p.Tensors, q)
 	}

@@ -127,14 +127,23 @@ func run(t testing.TB, g *graph.Graph, in []*tensor.Tensor) ([]*tensor.Tensor, e
 
 // tensorFile decodes a TensorProto that is a file.
 func tensorFile(b []byte) (*tensor.Tensor, error) {
+	t, _, err := tensorOf(b)
+	return t, err
+}
+
+// tensorOf is tensorFile that also returns the tolerance of the type: goqat
+// computes in float32 what is in 16 bits in the file.
+func tensorOf(b []byte) (*tensor.Tensor, float64, error) {
 	m, err := pb.DecodeTensor(b)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
+	tol := 1e-3
 	if m.Type == pb.Uint16 { // How the suite stores BFLOAT16.
-		m.Type = pb.BFloat16
+		m.Type, tol = pb.BFloat16, 1.0/256
 	}
-	return (&reader{budget: 1 << 30}).decode(m)
+	t, err := (&reader{budget: 1 << 30}).decode(m)
+	return t, tol, err
 }
 
 // closeTo compares at the tolerance of the ONNX backend tests.
@@ -198,6 +207,7 @@ func (c *testCase) check(t testing.TB, o ReadOptions) (typed bool, err error) {
 	for set := 0; ; set++ {
 		dir := fmt.Sprintf("test_data_set_%d/", set)
 		var in, want []*tensor.Tensor
+		var tols []float64
 		for i := range len(g.Inputs()) + len(o.Constants) {
 			b, ok := c.files[fmt.Sprintf("%sinput_%d.pb", dir, i)]
 			if !ok {
@@ -217,11 +227,11 @@ func (c *testCase) check(t testing.TB, o ReadOptions) (typed bool, err error) {
 			if !ok {
 				break
 			}
-			y, err := tensorFile(b)
+			y, tol, err := tensorOf(b)
 			if err != nil {
 				return false, fmt.Errorf("output %d: %w", i, err)
 			}
-			want = append(want, y)
+			want, tols = append(want, y), append(tols, tol)
 		}
 		if len(want) == 0 {
 			if set == 0 {
@@ -234,7 +244,7 @@ func (c *testCase) check(t testing.TB, o ReadOptions) (typed bool, err error) {
 			return false, err
 		}
 		for i := range want {
-			if err := closeTo(got[i], want[i], 1e-3, 1e-6); err != nil {
+			if err := closeTo(got[i], want[i], tols[i], 1e-6); err != nil {
 				return false, fmt.Errorf("output %d: %w", i, err)
 			}
 		}
@@ -263,4 +273,52 @@ func TestNodeCases(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d cases pass, %d are refused", passed, len(all), refused)
+}
+
+// TestModelCases imports the models of the ONNX project: exports of PyTorch
+// and the like.
+func TestModelCases(t *testing.T) {
+	passed, refused := 0, 0
+	all := cases(t, "onnx-node/onnx-light-simple-pytorch.tar.xz")
+	for _, c := range all {
+		for _, o := range []ReadOptions{{KeepInputLayout: true}, {}} {
+			if !o.KeepInputLayout {
+				// Channels last the data of the suite does not fit: reading
+				// alone is tried.
+				_, _, err := read(c.model, o)
+				if err != nil && !errors.Is(err, ErrUnsupported) {
+					t.Errorf("%s: %v", c.name, err)
+				}
+				continue
+			}
+			typed, err := c.check(t, o)
+			switch {
+			case err == nil:
+				passed++
+			case typed:
+				refused++
+				t.Logf("refused: %s: %v", c.name, err)
+			default:
+				t.Errorf("%s: %v", c.name, err)
+			}
+		}
+	}
+	t.Logf("%d of %d cases pass, %d are refused", passed, len(all), refused)
+}
+
+// TestLightModels imports whole networks and compares the result on the
+// suite's input, which is all ones divided by its length... or refuses them.
+func TestLightModels(t *testing.T) {
+	archive(t, "onnx-node/onnx-light-simple-pytorch.tar.xz", func(name string, b []byte) {
+		if !strings.Contains(name, "/light/") || !strings.HasSuffix(name, ".onnx") {
+			return
+		}
+		g, info, err := read(b, ReadOptions{})
+		if err != nil {
+			require.ErrorIs(t, err, ErrUnsupported, name)
+			t.Logf("refused: %s: %v", path.Base(name), err)
+			return
+		}
+		t.Logf("%s: opset %d, %d nodes, %v", path.Base(name), info.Opset, len(g.Nodes()), info.Inputs)
+	})
 }

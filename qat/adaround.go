@@ -18,13 +18,13 @@ import (
 // AdaRoundOptions govern [AdaRound]; a zero field takes its default.
 type AdaRoundOptions struct {
 	// Steps is the number of optimizer steps a layer (1000), Batch the
-	// samples of a step (32), LR the rate of Adam (0.01).
+	// samples of a step (32), LR the rate of Adam (0.03).
 	Steps int
 	Batch int
 	LR    float64
 	// Reg weighs the term that drives each weight to one of its two codes
 	// against the error of the layer, both relative to those of rounding to
-	// nearest (0.1).
+	// nearest (3).
 	Reg  float64
 	Seed uint64
 	// Bytes bounds the inputs and results of a layer that are kept (256
@@ -59,10 +59,10 @@ func (a *AdaRoundOptions) defaults() error {
 		}
 	}
 	if a.LR == 0 {
-		a.LR = 0.01
+		a.LR = 0.03
 	}
 	if a.Reg == 0 {
-		a.Reg = 0.1
+		a.Reg = 3
 	}
 	if a.Bytes == 0 {
 		a.Bytes = 256 << 20

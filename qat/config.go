@@ -87,12 +87,9 @@ func Bits(w, a int) *Config {
 		Rule:        "onnx",
 		Weights:     Quantizer{Scheme: quant.Weights(w), Observer: "minmax"},
 		Activations: Quantizer{Scheme: quant.Activations(a, false), Observer: "moving_average"},
-		Schedule:    Schedule{FreezeRanges: 0.7, FreezeBN: 0.7},
+		Schedule:    Schedule{FreezeRanges: 0.9, FreezeBN: 0.9},
 	}
 	if w < 8 {
-		c.Weights.Observer = "mse"
-	}
-	if w < 4 || a < 8 {
 		c.Weights.Observer, c.Weights.Learn = "mse", true
 	}
 	if a < 8 {

@@ -57,7 +57,7 @@ func Example_quantization() {
 		fmt.Printf("bias: %d\n", l.Bias)
 		fmt.Printf("y: scale %.5f zero %d, codes %d to %d\n", l.YScale, l.YZero, l.Lo, l.Hi)
 
-		// The first output for x = (0.4, 1), by hand.
+		// The second output for x = (0.4, 1), by hand.
 		q0, _ := quant.ONNX.Quantize(0.4, l.XScale, l.XZero, 0, 255)
 		q1, _ := quant.ONNX.Quantize(1, l.XScale, l.XZero, 0, 255)
 		acc := (q0-l.XZero)*int32(l.Weights.I8()[2]) + (q1-l.XZero)*int32(l.Weights.I8()[3]) + l.Bias[1]
