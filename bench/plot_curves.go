@@ -23,7 +23,7 @@ func (l curveLine) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	path := make([]vg.Point, len(l.points))
 	for i, q := range l.points {
-		path[i] = vg.Point{X: x(q.X), Y: y(q.Y)}
+		path[i] = vg.Point{X: x(q.X), Y: y(math.Min(math.Max(q.Y, p.Y.Min), p.Y.Max))}
 	}
 	s := draw.LineStyle{Color: l.color, Width: 1.75}
 	if l.dash {
@@ -54,7 +54,7 @@ func accuracyPlot(curves []Curve) (figurePlot, error) {
 	return curvesPlot(curves, "epoch", "validation accuracy, %", "Validation accuracy over epochs", true, func(c Curve) plotter.XYs {
 		var ps plotter.XYs
 		for _, e := range c.Epochs {
-			if drawable(e.Accuracy) && (e.Accuracy > 0 || e.ValLoss > 0) {
+			if drawable(e.Accuracy) && drawable(float64(e.Epoch)) && (e.Accuracy > 0 || e.ValLoss > 0) {
 				ps = append(ps, plotter.XY{X: float64(e.Epoch), Y: 100 * e.Accuracy})
 			}
 		}
@@ -89,7 +89,13 @@ func curvesPlot(curves []Curve, x, y, label string, epochs bool, points func(Cur
 		ax := linearAxis(0, xhi, 6)
 		ax.max = math.Max(xhi, 1)
 		ax.apply(&p.X)
-		spanAxis(ylo, yhi, 12, 5).apply(&p.Y)
+		// A loss of almost nothing does not stretch the axis over more than
+		// five powers of ten.
+		ay := spanAxis(ylo, yhi, 12, 5)
+		if ylo > 0 && ylo < yhi*1e-5 {
+			ay = logAxis(yhi*1e-5, yhi)
+		}
+		ay.apply(&p.Y)
 	}
 	var err error
 	f.SVG, err = render(p, plotWidth, plotHeight, label)

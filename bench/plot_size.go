@@ -17,7 +17,7 @@ func sizePlot(rows []Row) (figurePlot, error) {
 	var models []string
 	xlo, xhi, ylo, yhi := math.Inf(1), 0.0, math.Inf(1), 0.0
 	for _, r := range rows {
-		if r.FileBytes <= 0 || r.Latency.Runs == 0 || !drawable(r.Latency.P50) || r.Latency.P50 <= 0 {
+		if r.FileBytes <= 0 || r.Latency.Runs == 0 || !drawable(float64(r.FileBytes)) || !drawable(r.Latency.P50) || r.Latency.P50 < 1e-9 {
 			continue
 		}
 		m := clean(r.Model)

@@ -100,7 +100,7 @@ func histogramPlot(t *qat.TensorReport) (template.HTML, error) {
 		return "", nil
 	}
 	h.lo, h.hi = math.Min(t.Min, t.Lo), math.Max(t.Max, t.Hi)
-	if h.hi-h.lo < 1e-9*math.Max(math.Abs(h.lo), math.Abs(h.hi)) || h.hi == h.lo {
+	if flat(h.lo, h.hi) {
 		h.lo, h.hi = h.lo-1, h.hi+1
 	}
 	p := newPlot("", "")
@@ -180,17 +180,19 @@ func (h histogram) Plot(c draw.Canvas, p *plot.Plot) {
 }
 
 // clipped returns which part of the counted values is out of reach of the
-// codes. A bin across the end counts in part.
+// codes, that is more than half a step past the last. A bin across the end
+// counts in part.
 func clipped(t *qat.TensorReport) float64 {
 	total, out := 0.0, 0.0
+	first, last := t.Lo-t.Scale[1]/2, t.Hi+t.Scale[1]/2
 	w := (t.Max - t.Min) / float64(max(len(t.Counts), 1))
 	for i, n := range t.Counts {
 		total += float64(n)
 		lo := t.Min + w*float64(i)
 		if w > 0 {
-			in := math.Min(lo+w, t.Hi) - math.Max(lo, t.Lo)
+			in := math.Min(lo+w, last) - math.Max(lo, first)
 			out += float64(n) * (1 - math.Min(math.Max(in/w, 0), 1))
-		} else if lo < t.Lo || lo > t.Hi {
+		} else if lo < first || lo > last {
 			out += float64(n)
 		}
 	}

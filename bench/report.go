@@ -1,12 +1,12 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"strings"
 
 	"github.com/goqat/goqat/internal/durable"
 )
@@ -54,7 +54,7 @@ func ReadJSON(rd io.Reader) (*Report, error) {
 	if len(b) > maxReport {
 		return nil, fmt.Errorf("bench: %w: over %d bytes", ErrReport, maxReport)
 	}
-	d := json.NewDecoder(strings.NewReader(string(b)))
+	d := json.NewDecoder(bytes.NewReader(b))
 	r := &Report{}
 	if err := d.Decode(r); err != nil {
 		return nil, fmt.Errorf("bench: %w: %w", ErrReport, err)

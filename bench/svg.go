@@ -153,17 +153,29 @@ type axis struct {
 // linearAxis covers lo to hi in about n steps of 1, 2 or 5 times a power of
 // ten.
 func linearAxis(lo, hi float64, n int) axis {
-	if hi-lo < 1e-9*math.Max(math.Abs(lo), math.Abs(hi)) || hi <= lo {
-		d := math.Max(math.Abs(hi)/10, 1e-6)
+	if flat(lo, hi) {
+		d := math.Max(math.Abs(hi)/10, 1e-3)
 		lo, hi = lo-d, hi+d
 	}
 	step, digits := niceStep((hi - lo) / float64(n))
 	first, last := math.Floor(lo/step+1e-9), math.Ceil(hi/step-1e-9)
 	a := axis{min: first * step, max: last * step}
 	for i := first; i <= last; i++ {
-		a.ticks = append(a.ticks, plot.Tick{Value: i * step, Label: minus(strconv.FormatFloat(i*step, 'f', digits, 64))})
+		a.ticks = append(a.ticks, plot.Tick{Value: i * step, Label: minus(tickLabel(i*step, digits))})
 	}
 	return a
+}
+
+// flat reports whether a range has too little in it to put ticks on.
+func flat(lo, hi float64) bool {
+	return hi-lo < math.Max(1e-9*math.Max(math.Abs(lo), math.Abs(hi)), 1e-30)
+}
+
+func tickLabel(v float64, digits int) string {
+	if digits > 6 {
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	}
+	return strconv.FormatFloat(v, 'f', digits, 64)
 }
 
 // niceStep returns a round step of at least about v, and how many digits after
@@ -194,7 +206,7 @@ func logAxis(lo, hi float64) axis {
 		factors = factors[:1]
 	}
 	var all []float64
-	for e := first; e <= last; e++ {
+	for e := first; e <= last; e += math.Ceil((last - first) / 8) {
 		for _, f := range factors {
 			all = append(all, f*math.Pow(10, e))
 		}
@@ -225,7 +237,7 @@ func spanAxis(lo, hi, ratio float64, n int) axis {
 	if lo > 0 && hi > lo*ratio {
 		return logAxis(lo, hi)
 	}
-	return linearAxis(0, hi, n)
+	return linearAxis(math.Min(lo, 0), math.Max(hi, 0), n)
 }
 
 func (a axis) apply(to *plot.Axis) {

@@ -41,6 +41,9 @@ type ReadOptions struct {
 	// Constants fixes inputs by name: they are constants of the graph and no
 	// longer its inputs. They have the file's layout.
 	Constants map[string]*tensor.Tensor
+	// Memory is what constants may take in bytes beyond a small multiple of
+	// the file's size: for files that compute large constants.
+	Memory int64
 }
 
 // Read returns the model in b. Errors are [ErrFormat] or [ErrUnsupported],
@@ -100,7 +103,7 @@ func read(b []byte, o ReadOptions) (*graph.Graph, *Info, error) {
 		return nil, nil, formatf("%v", err)
 	}
 	r := &reader{o: o, m: m, g: graph.New(), vals: map[string]*value{}, users: map[string][]*pb.Node{}, isOut: map[string]bool{},
-		done: map[*pb.Node]bool{}, budget: budgetBase + budgetFactor*int64(len(b)), taken: map[string][]span{}, files: map[string]*os.File{}}
+		done: map[*pb.Node]bool{}, budget: budgetBase + budgetFactor*int64(len(b)) + o.Memory, taken: map[string][]span{}, files: map[string]*os.File{}}
 	defer r.close()
 	if err := r.header(); err != nil {
 		return nil, nil, err

@@ -185,7 +185,7 @@ func (r *reader) alloc(s tensor.Spec) (*tensor.Tensor, error) {
 		return nil, formatf("%v", err)
 	}
 	if r.budget -= int64(s.Bytes()); r.budget < 0 {
-		return nil, formatf("constants take much more memory than the file is large")
+		return nil, unsupportedf("constants take much more memory than the file is large (ReadOptions.Memory)")
 	}
 	return tensor.New(s), nil
 }

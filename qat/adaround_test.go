@@ -60,13 +60,13 @@ func TestAdaRound(t *testing.T) {
 		if !ok || n.In[0].Kind() != graph.Param {
 			continue
 		}
-		requireCodes(t, ctx, n, q, exact, s)
+		requireCodes(ctx, t, n, q, exact, s)
 	}
 }
 
 // requireCodes fails unless every weight is a code, next to the float weight
 // or at the end of the range on its side.
-func requireCodes(t *testing.T, ctx context.Context, n *graph.Node, q backend.FakeQuant, exact, s *program.State) {
+func requireCodes(ctx context.Context, t *testing.T, n *graph.Node, q backend.FakeQuant, exact, s *program.State) {
 	name := n.In[0].Name()
 	w, err := s.Read(ctx, name)
 	require.NoError(t, err)
@@ -79,12 +79,10 @@ func requireCodes(t *testing.T, ctx context.Context, n *graph.Node, q backend.Fa
 	require.NoError(t, err)
 	again := make([]float32, w.Numel())
 	quant.FakeQuantize(q.Rule, again, nil, w.F32(), scale.F32(), make([]int32, scale.Numel()), lo, hi, l, 0, len(again))
-	changed := false
 	for i, v := range w.F32() {
 		sc := scale.F32()[i/l.Inner%l.Channels]
 		code := math.RoundToEven(float64(v / sc))
 		if v != float.F32()[i] {
-			changed = true
 			require.Equal(t, v, float32(code)*sc, "%s[%d] is no code", name, i)
 			require.Equal(t, v, again[i], "%s[%d] is rounded again", name, i)
 		}
@@ -92,7 +90,6 @@ func requireCodes(t *testing.T, ctx context.Context, n *graph.Node, q backend.Fa
 		x = min(max(x, float64(lo)), float64(hi))
 		require.Less(t, math.Abs(x-code), 1.0001, "%s[%d] %v became %v", name, i, x, code)
 	}
-	_ = changed
 }
 
 // TestAdaRoundIsDeterministic runs it twice, once with a reference of its
@@ -128,12 +125,35 @@ func (d correlated) Sample(i int, x []float32) (int32, error) {
 	return 0, nil
 }
 
-// TestAdaRoundAgainstEveryRounding tries all 256 roundings of a layer of
-// eight weights: the chosen one must be among the very best.
+// TestAdaRoundAgainstEveryRounding tries all 256 roundings of layers of eight
+// weights: the chosen one must be among the best, also where rounding to
+// nearest is not.
 func TestAdaRoundAgainstEveryRounding(t *testing.T) {
+	better := func(losses []float64, than float64) (n int) {
+		for _, l := range losses {
+			if l < than {
+				n++
+			}
+		}
+		return n
+	}
+	hard := 0
+	for seed := range uint64(10) {
+		chosen, nearest, losses := everyRounding(t, seed)
+		require.LessOrEqual(t, better(losses, chosen), 5, "seed %d", seed)
+		if better(losses, nearest) > 20 {
+			hard++
+		}
+	}
+	require.GreaterOrEqual(t, hard, 3, "rounding to nearest does too well for a test")
+}
+
+// everyRounding returns the squared errors of a random layer with weights
+// rounded by AdaRound, to nearest, and in every way.
+func everyRounding(t testing.TB, seed uint64) (chosen, nearest float64, losses []float64) {
 	ctx := context.Background()
 	d := correlated{noise{tensor.Shape{8}, 256, 1}}
-	b := nn.NewBuilder(2)
+	b := nn.NewBuilder(seed)
 	b.Output(train.OutputName, nn.Linear{Out: 1}.Forward(b, b.Input(train.InputName, 8)))
 	g, err := b.Graph()
 	require.NoError(t, err)
@@ -149,24 +169,23 @@ func TestAdaRoundAgainstEveryRounding(t *testing.T) {
 	scale, err := s.Read(ctx, "linear.weight.scale")
 	require.NoError(t, err)
 
-	run, err := program.Compile(ctx, p, program.Options{State: s, Mode: quantizeFloat, Batch: 256})
-	require.NoError(t, err)
 	x := tensor.New(tensor.Of(tensor.F32, 256, 8))
 	for i := range 256 {
 		_, err := d.Sample(i, x.F32()[i*8:(i+1)*8])
 		require.NoError(t, err)
 	}
-	result := func(p *program.Program) []float32 {
-		require.NoError(t, p.SetInput(ctx, train.InputName, x))
-		require.NoError(t, p.Run(ctx))
-		y, err := p.OutputTensor(ctx, train.OutputName)
+	run := func(s *program.State, m graph.Mode) func() []float32 {
+		p, err := program.Compile(ctx, p, program.Options{State: s, Mode: m, Batch: 256})
 		require.NoError(t, err)
-		return y.F32()
+		require.NoError(t, p.SetInput(ctx, train.InputName, x))
+		return func() []float32 {
+			require.NoError(t, p.Run(ctx))
+			y, err := p.OutputTensor(ctx, train.OutputName)
+			require.NoError(t, err)
+			return y.F32()
+		}
 	}
-	exact, err := program.Compile(ctx, p, program.Options{State: float(t), Mode: graph.EvalFloat, Batch: 256})
-	require.NoError(t, err)
-	want := result(exact)
-	var losses []float64
+	want, coded := run(float(t), graph.EvalFloat)(), run(s, quantizeFloat)
 	for choice := range 256 {
 		v := tensor.New(w.Spec())
 		for i := range v.F32() {
@@ -174,21 +193,13 @@ func TestAdaRoundAgainstEveryRounding(t *testing.T) {
 			v.F32()[i] = float32(min(max(code, -3), 3)) * scale.F32()[0]
 		}
 		require.NoError(t, s.Write(ctx, "linear.weight", v))
-		losses = append(losses, squaredError(want, result(run)))
+		losses = append(losses, squaredError(want, coded()))
 	}
 	require.NoError(t, s.Write(ctx, "linear.weight", w))
-	nearest := squaredError(want, result(run))
+	nearest = squaredError(want, coded())
 	o.State, o.Backend = s, nil
 	require.NoError(t, qat.AdaRound(ctx, p, d, o, qat.AdaRoundOptions{}))
-	chosen := squaredError(want, result(run))
-	rank := 0
-	for _, l := range losses {
-		if l < chosen {
-			rank++
-		}
-	}
-	require.LessOrEqual(t, rank, 2, "%d of 256 roundings are better", rank)
-	require.Less(t, chosen, 0.8*nearest)
+	return squaredError(want, coded()), nearest, losses
 }
 
 func TestAdaRoundRefusals(t *testing.T) {
@@ -215,5 +226,5 @@ func TestAdaRoundKeepsToItsMemory(t *testing.T) {
 	var n []int
 	a := qat.AdaRoundOptions{Steps: 3, Bytes: 4 * (200 + 1200) * 10, Report: func(l qat.AdaRoundLayer) { n = append(n, l.Samples) }}
 	require.NoError(t, qat.AdaRound(context.Background(), p, set, qat.DataOptions{State: s, Samples: 100, Batch: 50}, a))
-	require.Equal(t, []int{10, 5, 8, 50, 100}, n)
+	require.Equal(t, []int{10, 5, 8, 100, 100}, n)
 }

@@ -1,6 +1,8 @@
 package tests
 
 import (
+	"encoding/json"
+	"flag"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -16,11 +18,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	_ "github.com/goqat/goqat/backend/cpu"
-	_ "github.com/goqat/goqat/npu/onnxqdq"
-	_ "github.com/goqat/goqat/npu/tflite"
-	_ "github.com/goqat/goqat/tensorcore"
+	"github.com/goqat/goqat/qat"
+	"github.com/goqat/goqat/train"
 )
+
+// update rewrites what documents quote: go test ./tests -run Blocks -update.
+var update = flag.Bool("update", false, "rewrite the blocks of documents that quote other files")
 
 // documents returns the paths of all documents, relative to the root.
 func documents(t *testing.T) []string {
@@ -81,6 +84,18 @@ func blocks(t *testing.T, doc, language string) []block {
 	return found
 }
 
+// replace puts another text into a block. Blocks after it must be read anew.
+func replace(t *testing.T, doc string, b block, text string) {
+	path := filepath.Join(root, filepath.FromSlash(doc))
+	src, err := os.ReadFile(path)
+	require.NoError(t, err)
+	lines := strings.SplitAfter(string(src), "\n")
+	from := b.line - 1
+	all := append(slices.Clone(lines[:from]), text)
+	all = append(all, lines[from+strings.Count(b.text, "\n"):]...)
+	require.NoError(t, os.WriteFile(path, []byte(strings.Join(all, "")), 0o644))
+}
+
 var quoted = regexp.MustCompile(`^<!-- from (\S+) (\S+) -->$`)
 
 // TestGoBlocksAreCompiled compares every Go block of every document with the
@@ -94,6 +109,11 @@ func TestGoBlocksAreCompiled(t *testing.T) {
 				continue
 			}
 			n++
+			if *update {
+				require.Len(t, blocks(t, doc, "go"), 1, "%s: only one quoted block a document can be rewritten", doc)
+				replace(t, doc, b, source(t, m[1], m[2]))
+				continue
+			}
 			assert.Equal(t, source(t, m[1], m[2]), b.text, "%s:%d: not what %s has as %s", doc, b.line, m[1], m[2])
 		}
 	}
@@ -268,4 +288,54 @@ func modules(t *testing.T) (required, tools []string) {
 	}
 	require.NotEmpty(t, required)
 	return required, tools
+}
+
+var jsonOf = regexp.MustCompile(`^<!-- json (\S+) -->$`)
+
+// TestJSONBlocks reads the configs that documents show.
+func TestJSONBlocks(t *testing.T) {
+	kinds := map[string]func(t *testing.T, text string){
+		"qat.Config": func(t *testing.T, text string) {
+			_, err := qat.ReadConfig(strings.NewReader(text))
+			require.NoError(t, err)
+		},
+		"qat.Default": func(t *testing.T, text string) {
+			c, err := qat.ReadConfig(strings.NewReader(text))
+			require.NoError(t, err)
+			require.Equal(t, qat.Default(), c, "go test ./tests -run Blocks -update rewrites it")
+		},
+		"train.DefaultConfig": func(t *testing.T, text string) {
+			c, err := train.ReadConfig(strings.NewReader(text))
+			require.NoError(t, err)
+			require.Equal(t, train.DefaultConfig(), c)
+		},
+	}
+	for _, doc := range documents(t) {
+		for i, b := range blocks(t, doc, "json") {
+			m := jsonOf.FindStringSubmatch(b.above)
+			if !assert.NotNil(t, m, "%s:%d: a JSON block needs a line <!-- json KIND --> above it", doc, b.line) {
+				continue
+			}
+			read := kinds[m[1]]
+			if !assert.NotNil(t, read, "%s:%d: no kind %s", doc, b.line, m[1]) {
+				continue
+			}
+			if text, ok := defaults(t)[m[1]]; *update && ok {
+				replace(t, doc, blocks(t, doc, "json")[i], text)
+				continue
+			}
+			t.Run(doc+"/"+m[1], func(t *testing.T) { read(t, b.text) })
+		}
+	}
+}
+
+// defaults returns the configs that documents show as what they are by
+// default.
+func defaults(t *testing.T) map[string]string {
+	var q, c strings.Builder
+	require.NoError(t, qat.Default().Write(&q))
+	e := json.NewEncoder(&c)
+	e.SetIndent("", "  ")
+	require.NoError(t, e.Encode(train.DefaultConfig()))
+	return map[string]string{"qat.Default": q.String(), "train.DefaultConfig": c.String()}
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goqat/goqat/backend"
+	_ "github.com/goqat/goqat/backend/cpu"
 	"github.com/goqat/goqat/data"
 	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/nn"
 	"github.com/goqat/goqat/qat"
-	"github.com/goqat/goqat/target"
 	"github.com/goqat/goqat/train"
 )
 
@@ -144,19 +144,4 @@ func makeTargets(t *testing.T) []string {
 		names = append(names, m[1])
 	}
 	return names
-}
-
-// TestReadmeNamesTheTargets compares the table of targets with those that
-// the command has.
-func TestReadmeNamesTheTargets(t *testing.T) {
-	b, err := os.ReadFile(filepath.Join(root, "README.md"))
-	require.NoError(t, err)
-	_, table, ok := strings.Cut(string(b), "## Targets")
-	require.True(t, ok)
-	table, _, _ = strings.Cut(table, "\n## ")
-	var named []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9-]+)` \\|").FindAllStringSubmatch(table, -1) {
-		named = append(named, m[1])
-	}
-	require.ElementsMatch(t, target.Names(), named)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/goqat/goqat/nn"
 	"github.com/goqat/goqat/program"
 	"github.com/goqat/goqat/qat"
+	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 	"github.com/goqat/goqat/train"
 )
@@ -52,61 +53,68 @@ var zooSamples = map[string]struct {
 	"resnet8":          {tensor.Shape{16, 16, 3}, 10},
 }
 
-// TestZooOnIntegers prepares, calibrates and converts every model of the zoo:
-// all layers must run on integers, and the prepared model must give the bits
-// of the converted one.
+// TestZooOnIntegers prepares, calibrates and converts every model of the zoo
+// under several rules: all layers must run on integers, and the prepared model
+// must give the bits of the converted one.
 func TestZooOnIntegers(t *testing.T) {
-	ctx := context.Background()
 	b, err := backend.Open("cpu")
 	require.NoError(t, err)
-	const batch = 4
+	tflite := qat.Default()
+	tflite.Rule, tflite.Activations.Scheme.Signed = "tflite", true
+	perTensor := qat.Default()
+	perTensor.Weights.Scheme.Grain.Kind = quant.PerTensor
 	for _, m := range nn.Models() {
-		t.Run(m.Name, func(t *testing.T) {
-			z, ok := zooSamples[m.Name]
-			require.True(t, ok, "no sample shape for the test")
-			g, err := nn.Build(m.Name, z.sample, z.classes, 3)
-			require.NoError(t, err)
-			shakeBatchNorms(t, g)
-			c := qat.Default()
-			p, err := qat.Prepare(g, c)
-			require.NoError(t, err)
-			d := gauss{z.sample, 2 * batch}
-			s, err := qat.Calibrate(ctx, p, d, qat.DataOptions{Backend: b, Batch: batch})
-			require.NoError(t, err)
-			require.NoError(t, s.StoreTo(ctx, p))
-			q, err := qat.Convert(ctx, p, c, b)
-			require.NoError(t, err)
-			for _, n := range q.Graph.Nodes() {
-				require.NotContains(t, []string{"conv", "gemm", "conv_dequant", "gemm_dequant", "fake_quant", "batch_norm", "batch_norm_eval"}, n.Op.OpName(), "%s is not on integers", n.Name)
-			}
-			x := tensor.New(tensor.Of(tensor.F32, append([]int{batch}, z.sample...)...))
-			size := z.sample.Numel()
-			for i := range batch {
-				_, err := d.Sample(100+i, x.F32()[i*size:(i+1)*size])
-				require.NoError(t, err)
-			}
-			converted, err := graph.Rebatch(q.Graph, batch)
-			require.NoError(t, err)
-			var bits [2][]byte
-			for i, o := range []struct {
-				g *graph.Graph
-				o program.Options
-			}{
-				{p, program.Options{State: s, Mode: graph.Eval, Batch: batch}},
-				{converted, program.Options{Backend: b, Lowered: true}},
-			} {
-				run, err := program.Compile(ctx, o.g, o.o)
-				require.NoError(t, err)
-				require.NoError(t, run.SetInput(ctx, train.InputName, x))
-				require.NoError(t, run.Run(ctx))
-				y, err := run.OutputTensor(ctx, train.OutputName)
-				require.NoError(t, err)
-				bits[i] = y.Bytes()
-				requireVaried(t, y.F32())
-			}
-			require.True(t, bytes.Equal(bits[0], bits[1]), "prepared and converted logits differ")
-		})
+		for rule, c := range map[string]*qat.Config{"onnx": qat.Default(), "tflite": tflite, "per_tensor": perTensor} {
+			t.Run(m.Name+"/"+rule, func(t *testing.T) { requireIntegers(t, b, m.Name, c) })
+		}
 	}
+}
+
+func requireIntegers(t *testing.T, b backend.Backend, name string, c *qat.Config) {
+	ctx := context.Background()
+	const batch = 4
+	z, ok := zooSamples[name]
+	require.True(t, ok, "no sample shape for the test")
+	g, err := nn.Build(name, z.sample, z.classes, 3)
+	require.NoError(t, err)
+	shakeBatchNorms(t, g)
+	p, err := qat.Prepare(g, c)
+	require.NoError(t, err)
+	d := gauss{z.sample, 2 * batch}
+	s, err := qat.Calibrate(ctx, p, d, qat.DataOptions{Backend: b, Batch: batch})
+	require.NoError(t, err)
+	require.NoError(t, s.StoreTo(ctx, p))
+	q, err := qat.Convert(ctx, p, c, b)
+	require.NoError(t, err)
+	for _, n := range q.Graph.Nodes() {
+		require.NotContains(t, []string{"conv", "gemm", "conv_dequant", "gemm_dequant", "fake_quant", "batch_norm", "batch_norm_eval"}, n.Op.OpName(), "%s is not on integers", n.Name)
+	}
+	x := tensor.New(tensor.Of(tensor.F32, append([]int{batch}, z.sample...)...))
+	size := z.sample.Numel()
+	for i := range batch {
+		_, err := d.Sample(100+i, x.F32()[i*size:(i+1)*size])
+		require.NoError(t, err)
+	}
+	converted, err := graph.Rebatch(q.Graph, batch)
+	require.NoError(t, err)
+	var bits [2][]byte
+	for i, o := range []struct {
+		g *graph.Graph
+		o program.Options
+	}{
+		{p, program.Options{State: s, Mode: graph.Eval, Batch: batch}},
+		{converted, program.Options{Backend: b, Lowered: true}},
+	} {
+		run, err := program.Compile(ctx, o.g, o.o)
+		require.NoError(t, err)
+		require.NoError(t, run.SetInput(ctx, train.InputName, x))
+		require.NoError(t, run.Run(ctx))
+		y, err := run.OutputTensor(ctx, train.OutputName)
+		require.NoError(t, err)
+		bits[i] = y.Bytes()
+		requireVaried(t, y.F32())
+	}
+	require.True(t, bytes.Equal(bits[0], bits[1]), "prepared and converted logits differ")
 }
 
 // shakeBatchNorms gives batch normalizations statistics and factors as

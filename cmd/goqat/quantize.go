@@ -22,8 +22,8 @@ var methods = map[string]string{"minmax": "minmax", "histogram": "histogram", "p
 
 func newPTQ(a *app) *cobra.Command {
 	var model, spec, tgt, out, method, config string
-	var cle, correct bool
-	var samples, limit int
+	var cle, correct, adaround bool
+	var samples, limit, steps int
 	var seed uint64
 	c := &cobra.Command{
 		Use:   "ptq --model F.onnx|DIR --data DATASET --target T --out DIR",
@@ -36,6 +36,9 @@ samples of the data. Writes what goqat qat writes.`,
 			if err := required(c, "model", "target", "out"); err != nil {
 				return err
 			}
+			if steps < 1 {
+				return usagef("ptq: --adaround-steps is %d: want at least 1", steps)
+			}
 			if err := oneOf("method", method, "minmax", "histogram", "percentile", "mse", "entropy"); err != nil {
 				return err
 			}
@@ -46,7 +49,7 @@ samples of the data. Writes what goqat qat writes.`,
 			if config == "" {
 				cfg.Activations.Observer = methods[method]
 			}
-			return a.ptq(c.Context(), ptqOptions{model, spec, out, cfg, cle, correct, samples, limit, seed})
+			return a.ptq(c.Context(), ptqOptions{model, spec, out, cfg, cle, correct, adaround, steps, samples, limit, seed})
 		},
 	}
 	p := c.Flags()
@@ -58,6 +61,8 @@ samples of the data. Writes what goqat qat writes.`,
 	p.StringVar(&config, "config", "", "JSON file with the whole quantization config instead")
 	p.BoolVar(&cle, "cle", false, "equalize the weights of neighboring layers first")
 	p.BoolVar(&correct, "bias-correct", false, "correct biases for the mean error of quantized weights")
+	p.BoolVar(&adaround, "adaround", false, "choose for each weight whether it is rounded down or up")
+	p.IntVar(&steps, "adaround-steps", 1000, "optimizer steps a layer of --adaround")
 	p.IntVar(&samples, "calibration", 1024, "samples to calibrate on")
 	p.IntVar(&limit, "samples", 0, "use at most so many samples of the data, 0 for all")
 	p.Uint64Var(&seed, "seed", 1, "seed of the choice of samples")
@@ -68,6 +73,8 @@ type ptqOptions struct {
 	model, data, out string
 	cfg              *qat.Config
 	cle, correct     bool
+	adaround         bool
+	adaroundSteps    int
 	calibration      int
 	limit            int
 	seed             uint64
@@ -111,17 +118,28 @@ func (a *app) ptq(ctx context.Context, o ptqOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.correct {
-		if err := qat.CorrectBias(ctx, prepared, set.Train, qat.DataOptions{State: state, Samples: o.calibration}); err != nil {
+	r := ptqResult{Out: o.out, Files: resultFiles(o.out)}
+	// The float model before its weights and biases change.
+	float := program.NewState(b)
+	if r.Float, err = accuracy(ctx, prepared, set.Val, train.EvalOptions{State: float, Mode: graph.EvalFloat}); err != nil {
+		return err
+	}
+	if o.adaround {
+		err := qat.AdaRound(ctx, prepared, set.Train, qat.DataOptions{State: state, Reference: float, Samples: o.calibration},
+			qat.AdaRoundOptions{Steps: o.adaroundSteps, Seed: o.seed, Report: func(l qat.AdaRoundLayer) {
+				a.note("adaround: %s: error %.3g instead of %.3g, %d weights changed", l.Name, l.Rounded, l.Nearest, l.Changed)
+			}})
+		if err != nil {
 			return err
 		}
 	}
-	r := ptqResult{Out: o.out, Files: resultFiles(o.out)}
+	if o.correct {
+		if err := qat.CorrectBias(ctx, prepared, set.Train, qat.DataOptions{State: state, Reference: float, Samples: o.calibration}); err != nil {
+			return err
+		}
+	}
 	m, err := savePrepared(ctx, o.out, g, prepared, state, o.cfg)
 	if err != nil {
-		return err
-	}
-	if r.Float, err = accuracy(ctx, g, set.Val, train.EvalOptions{Backend: b, Mode: graph.EvalFloat}); err != nil {
 		return err
 	}
 	if r.Accuracy, err = accuracy(ctx, prepared, set.Val, train.EvalOptions{State: state, Mode: graph.Eval}); err != nil {
@@ -130,7 +148,7 @@ func (a *app) ptq(ctx context.Context, o ptqOptions) error {
 	if r.Converted, err = accuracy(ctx, m.Graph, set.Val, train.EvalOptions{Backend: b, Mode: graph.Eval}); err != nil {
 		return err
 	}
-	if r.Tensors, err = qat.Analyze(ctx, prepared, set.Val, qat.DataOptions{State: state, Samples: 256}); err != nil {
+	if r.Tensors, err = qat.Analyze(ctx, prepared, set.Val, qat.DataOptions{State: state, Reference: float, Samples: 256}); err != nil {
 		return err
 	}
 	return a.print(r, func(w io.Writer) {
