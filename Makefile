@@ -4,7 +4,7 @@ CACHE ?= .cache
 REF ?= HEAD~1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-go test-race test-purego test-cross test-peers test-docker fuzz lint bench bench-compare demo cover check-generate generate clean
+.PHONY: help build test test-go test-race test-purego test-cross test-peers test-docker fuzz lint bench bench-compare demo cover check-generate generate docs clean
 
 help: ## This list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,11 @@ demo: ## The main job on the embedded data: train, quantize, convert, measure, r
 	$(GO) run ./cmd/goqat demo
 
 cover: ## Test coverage by package.
+	@mkdir -p $(CACHE)
 	$(GO) test -short -coverprofile=$(CACHE)/cover.out ./... && $(GO) tool cover -func=$(CACHE)/cover.out | tail -n 1
+
+docs: ## What documents quote and docs/cli.md anew.
+	$(GO) test ./tests ./cmd/goqat -run 'Blocks|CLIDocument' -update
 
 generate: ## Generated files anew.
 	$(GO) generate ./...

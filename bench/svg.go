@@ -206,7 +206,8 @@ func logAxis(lo, hi float64) axis {
 		factors = factors[:1]
 	}
 	var all []float64
-	for e := first; e <= last; e += math.Ceil((last - first) / 8) {
+	step := math.Max(math.Ceil((last-first)/8), 1)
+	for e := first; e < last+step; e += step {
 		for _, f := range factors {
 			all = append(all, f*math.Pow(10, e))
 		}

@@ -46,9 +46,10 @@ func (w *wish) add(x wish) {
 }
 
 // imageWishes returns, for each of n values, whether all its users want an
-// image. Nodes are in execution order.
-func imageWishes(n int, nodes []use) []wish {
-	image, flat := make([]wish, n), make([]wish, n)
+// image, and whether all of them take a flattened image in either order.
+// Nodes are in execution order.
+func imageWishes(n int, nodes []use) (image, flat []wish) {
+	image, flat = make([]wish, n), make([]wish, n)
 	for i := len(nodes) - 1; i >= 0; i-- {
 		u := nodes[i]
 		var outImage, outFlat wish
@@ -76,7 +77,7 @@ func imageWishes(n int, nodes []use) []wish {
 			flat[v].add(fl)
 		}
 	}
-	return image
+	return image, flat
 }
 
 // isImage reports whether an input of this rank with these wishes is an

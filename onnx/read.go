@@ -83,18 +83,20 @@ func ReadFile(path string, o ReadOptions) (*graph.Graph, *Info, error) {
 
 // reader is a Read under way.
 type reader struct {
-	o      ReadOptions
-	m      *pb.Model
-	g      *graph.Graph
-	info   *Info
-	vals   map[string]*value
-	users  map[string][]*pb.Node
-	isOut  map[string]bool
-	done   map[*pb.Node]bool // nodes that an earlier one has taken in
-	budget int64
-	taken  map[string][]span
-	root   *os.Root
-	files  map[string]*os.File
+	o     ReadOptions
+	m     *pb.Model
+	g     *graph.Graph
+	info  *Info
+	vals  map[string]*value
+	users map[string][]*pb.Node
+	isOut map[string]bool
+	// flatten has the names that may be flattened from channels last.
+	flatten map[string]bool
+	done    map[*pb.Node]bool // nodes that an earlier one has taken in
+	budget  int64
+	taken   map[string][]span
+	root    *os.Root
+	files   map[string]*os.File
 }
 
 func read(b []byte, o ReadOptions) (*graph.Graph, *Info, error) {
@@ -102,7 +104,7 @@ func read(b []byte, o ReadOptions) (*graph.Graph, *Info, error) {
 	if err != nil {
 		return nil, nil, formatf("%v", err)
 	}
-	r := &reader{o: o, m: m, g: graph.New(), vals: map[string]*value{}, users: map[string][]*pb.Node{}, isOut: map[string]bool{},
+	r := &reader{o: o, m: m, g: graph.New(), vals: map[string]*value{}, users: map[string][]*pb.Node{}, isOut: map[string]bool{}, flatten: map[string]bool{},
 		done: map[*pb.Node]bool{}, budget: budgetBase + budgetFactor*int64(len(b)) + o.Memory, taken: map[string][]span{}, files: map[string]*os.File{}}
 	defer r.close()
 	if err := r.header(); err != nil {
@@ -356,7 +358,10 @@ func (r *reader) imageInputs() map[string]wish {
 		}
 		uses = append(uses, u)
 	}
-	w := imageWishes(len(ids), uses)
+	w, flat := imageWishes(len(ids), uses)
+	for name, k := range ids {
+		r.flatten[name] = flat[k] > wishNo && !r.isOut[name]
+	}
 	m := map[string]wish{}
 	for _, v := range r.m.Graph.Inputs {
 		if k, ok := ids[v.Name]; ok {

@@ -53,6 +53,7 @@ type value struct {
 	zero              graph.Value // of a zero point: as int32 [1]
 	batched           bool        // the outermost dimension is the batch
 	codes             *graph.Codes
+	turn              string // the Transpose that last, being another name, stands for
 }
 
 // seenView is the first view of a constant that went into the graph.
@@ -303,11 +304,24 @@ func (r *reader) plainAs(v *value, as role) (graph.Value, error) {
 	var x graph.Value
 	switch {
 	case !v.last.Absent():
-		x = r.transpose(v.name, v.last, toFirst(len(v.dims)))
+		name := v.turn
+		if name == "" {
+			name = v.name + ".transpose"
+		}
+		x = r.transpose(name, v.last, toFirst(len(v.dims)))
 	case !v.flat.Absent():
-		n := v.flat.Shape()[0]
-		from := view{[]int{n, v.flatC, v.flatS}, []int{0, 2, 1}, v.flat.Shape()}
-		x = r.rearrange(v.name, v.flat, from, permView(v.dims, identity(len(v.dims))))
+		x = v.flat
+		for _, op := range []backend.Op{
+			backend.Reshape{Shape: tensor.NewDims(0, v.flatS, v.flatC)},
+			backend.Transpose{Perm: tensor.NewDims(0, 2, 1)},
+			backend.Reshape{Shape: tensor.NewDims(0, v.flatC*v.flatS)},
+		} {
+			out := r.g.ApplyNamed(v.name+".view", op, x)
+			if len(out) == 0 {
+				return graph.Value{}, unsupportedf("%w", r.g.Err())
+			}
+			x = out[0]
+		}
 	default:
 		return x, unsupportedf("%q has no value", v.name)
 	}
@@ -319,7 +333,7 @@ func (r *reader) transpose(name string, x graph.Value, perm []int) graph.Value {
 	if slices.IsSorted(perm) {
 		return x
 	}
-	out := r.g.ApplyNamed(name+".transpose", backend.Transpose{Perm: tensor.NewDims(perm...)}, x)
+	out := r.g.ApplyNamed(name, backend.Transpose{Perm: tensor.NewDims(perm...)}, x)
 	if len(out) == 0 {
 		return graph.Value{}
 	}
@@ -342,7 +356,7 @@ func (r *reader) channelsLast(v *value) (graph.Value, error) {
 		return x, err
 	}
 	if len(v.dims) > 2 {
-		x = r.transpose(v.name, x, toLast(len(v.dims)))
+		x = r.transpose(v.name+".transpose", x, toLast(len(v.dims)))
 		v.last = x
 	}
 	return x, r.g.Err()

@@ -70,12 +70,16 @@ func readFlattened(c *call) error {
 		c.setPassed(formPlain, c.one(backend.Flatten{}, c.plain(0)))
 		return c.err
 	}
-	y := c.one(backend.Flatten{}, x.last)
 	ch, s := x.dims[1], x.dims[2:].Numel()
 	if ch == 1 || s == 1 {
-		c.setPassed(formPlain, y)
+		c.setPassed(formPlain, c.one(backend.Flatten{}, x.last))
 		return c.err
 	}
+	if !c.flatten[c.n.Outputs[0]] {
+		c.setPassed(formPlain, c.one(backend.Flatten{}, c.plain(0)))
+		return c.err
+	}
+	y := c.one(backend.Flatten{}, x.last)
 	c.setPassed(formFlat, y)
 	if v := c.vals[c.n.Outputs[0]]; v != nil {
 		v.flatC, v.flatS = ch, s
@@ -297,9 +301,12 @@ func writeFlatten(e *emit) error {
 	s := x.v.Shape()
 	f, out := formNative, formNative
 	if x.home == formFirst && len(s) > 2 {
-		f = formFirst
-		if s.Last() > 1 && s[1:len(s)-1].Numel() > 1 {
-			out = formFlattened
+		moved := s.Last() > 1 && s[1:len(s)-1].Numel() > 1
+		switch {
+		case !moved:
+			f = formFirst
+		case e.flatten[e.n.Out[0].ID()]:
+			f, out = formFirst, formFlattened
 		}
 	}
 	in, err := e.in(0, f)
@@ -362,7 +369,8 @@ func readTranspose(c *call) error {
 			return c.err
 		}
 		if slices.Equal(perm, toFirst(rank)) && !x.plain.Absent() {
-			c.set(0, formLast, x.plain).codes = x.codes
+			v := c.set(0, formLast, x.plain)
+			v.codes, v.turn = x.codes, c.name
 			return c.err
 		}
 	}

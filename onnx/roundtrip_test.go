@@ -72,7 +72,7 @@ func roundTrip(t *testing.T, g *graph.Graph, o WriteOptions) *graph.Graph {
 			require.True(t, ok, "%s is lost", v.Name())
 			require.Equal(t, k, w.Kind(), v.Name())
 			require.True(t, v.Spec().Equal(w.Spec()), "%s is %v, read back as %v", v.Name(), v.Spec(), w.Spec())
-			require.Equal(t, v.Init().Bytes(), w.Init().Bytes(), v.Name())
+			require.True(t, bytes.Equal(v.Init().Bytes(), w.Init().Bytes()), v.Name())
 		}
 	}
 	in := randomInputs(g, 3)
@@ -82,9 +82,9 @@ func roundTrip(t *testing.T, g *graph.Graph, o WriteOptions) *graph.Graph {
 	require.NoError(t, err)
 	for i := range want {
 		require.True(t, want[i].Spec().Equal(got[i].Spec()))
-		require.Equal(t, want[i].Bytes(), got[i].Bytes(), "output %d", i)
+		require.True(t, bytes.Equal(want[i].Bytes(), got[i].Bytes()), "output %d differs", i)
 	}
-	require.Equal(t, b, bytesOf(t, back, o), "the bytes of the second writing differ")
+	require.True(t, bytes.Equal(b, bytesOf(t, back, o)), "the bytes of the second writing differ")
 	return back
 }
 
@@ -244,10 +244,10 @@ func TestExternalData(t *testing.T) {
 	for _, v := range g.Values(graph.Param) {
 		w, ok := back.Lookup(v.Name())
 		require.True(t, ok)
-		require.Equal(t, v.Init().Bytes(), w.Init().Bytes())
+		require.True(t, bytes.Equal(v.Init().Bytes(), w.Init().Bytes()), v.Name())
 	}
 	inline := bytesOf(t, g, WriteOptions{})
-	require.Equal(t, inline, bytesOf(t, back, WriteOptions{}))
+	require.True(t, bytes.Equal(inline, bytesOf(t, back, WriteOptions{})))
 
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -258,10 +258,10 @@ func TestExternalData(t *testing.T) {
 	require.Error(t, Write(&model, g, WriteOptions{External: "m.data"}))
 	require.Error(t, Write(&model, g, WriteOptions{External: "../m.data", ExternalWriter: &data}))
 	require.NoError(t, Write(&model, g, WriteOptions{External: "m.data", ExternalWriter: &data}))
-	require.Equal(t, b, model.Bytes())
+	require.True(t, bytes.Equal(b, model.Bytes()))
 	file, err := os.ReadFile(filepath.Join(dir, "m.data"))
 	require.NoError(t, err)
-	require.Equal(t, file, data.Bytes())
+	require.True(t, bytes.Equal(file, data.Bytes()))
 }
 
 func TestInfoAndMetadata(t *testing.T) {

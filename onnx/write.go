@@ -190,6 +190,8 @@ type writer struct {
 	reals   map[string]string // dequantized constants likewise
 	ext     external
 	domains bool // com.microsoft is used
+	// flatten says which values may be flattened from channels first.
+	flatten []bool
 	first   []string
 }
 
@@ -342,7 +344,11 @@ func (w *writer) imageInputs() map[int]wish {
 		uses = append(uses, u)
 	}
 	m := map[int]wish{}
-	wishes := imageWishes(n, uses)
+	wishes, flat := imageWishes(n, uses)
+	w.flatten = make([]bool, n)
+	for i, f := range flat {
+		w.flatten[i] = f > wishNo && w.outName[i] == ""
+	}
 	for _, v := range w.g.Inputs() {
 		m[v.ID()] = wishes[v.ID()]
 	}
@@ -469,9 +475,6 @@ func (w *writer) outputs() ([]func(map[int][]bool) *pb.Message, error) {
 		v := o.Value
 		x := w.value(v)
 		f := x.home
-		if f == formFlattened {
-			f = formNative
-		}
 		name, err := w.any(x, f)
 		if err != nil {
 			return nil, fmt.Errorf("onnx: output %q: %w", o.Name, err)

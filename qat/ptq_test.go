@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,9 +41,19 @@ func (d patterns) Sample(i int, x []float32) (int32, error) {
 }
 
 // learned returns a small model, with and without batch normalization, that
-// has learned the patterns, in float.
-func learned(t testing.TB) (*graph.Graph, patterns, patterns) {
+// has learned the patterns, in float, and the data; tests must not change it.
+func learned(t testing.TB) (g *graph.Graph, set, val patterns) {
+	g, err := learnedOnce()
+	require.NoError(t, err)
+	return g, newPatterns(0, 768), newPatterns(10_000, 512)
+}
+
+var learnedOnce = sync.OnceValues(func() (*graph.Graph, error) {
 	ctx := context.Background()
+	cpu, err := backend.Open("cpu")
+	if err != nil {
+		return nil, err
+	}
 	b := nn.NewBuilder(9)
 	b.Output(train.OutputName, nn.Sequential{
 		nn.Conv2D{Out: 12, Kernel: 3, Pad: 1, NoBias: true}, nn.BatchNorm{}, nn.ReLU{},
@@ -51,15 +62,17 @@ func learned(t testing.TB) (*graph.Graph, patterns, patterns) {
 		nn.MaxPool{Kernel: 2}, nn.Flatten{}, nn.Linear{Out: 24}, nn.ReLU{}, nn.Linear{Out: patternClasses},
 	}.Forward(b, b.Input(train.InputName, 10, 10, 2)))
 	g, err := b.Graph()
-	require.NoError(t, err)
-	set, val := newPatterns(0, 768), newPatterns(10_000, 512)
+	if err != nil {
+		return nil, err
+	}
 	c := train.DefaultConfig()
 	c.Epochs, c.Batch, c.LR = 5, 32, 0.05
-	res, err := train.Fit(ctx, g, c, train.Options{Backend: cpu(t), Train: set})
-	require.NoError(t, err)
-	require.NoError(t, res.State.StoreTo(ctx, g))
-	return g, set, val
-}
+	res, err := train.Fit(ctx, g, c, train.Options{Backend: cpu, Train: newPatterns(0, 768)})
+	if err != nil {
+		return nil, err
+	}
+	return g, res.State.StoreTo(ctx, g)
+})
 
 // calibrated prepares g and calibrates it on d.
 func calibrated(t testing.TB, g *graph.Graph, c *qat.Config, d patterns) (*graph.Graph, *program.State) {

@@ -16,6 +16,5 @@ if [ -z "${GOQAT_PEERS:-}" ]; then
   fi
 fi
 export GOQAT_PEERS
-export GOQAT_LITERT_PYTHON=$GOQAT_PEERS
-go test -count=1 ./tests/peers/
-go test -count=1 -run TestLiteRT ./npu/tflite/
+export GOQAT_LITERT_PYTHON=$GOQAT_PEERS GOQAT_ORT_PYTHON=$GOQAT_PEERS
+go test -count=1 ./tests/peers/ ./npu/...

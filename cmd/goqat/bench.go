@@ -175,4 +175,3 @@ func benchTarget(ctx context.Context, t target.Target, m *qat.Model, val data.Da
 	row.FileBytes, err = art.WriteTo(io.Discard)
 	return row, err
 }
-

@@ -34,7 +34,7 @@ by training on integers, at several bit widths, converts it to every target,
 measures accuracy and latency, and writes an HTML report. Needs no file and no
 internet; under 2 minutes on 2 cores.`,
 		Example: `  goqat demo
-  goqat demo --quick --out /tmp/demo
+  goqat demo --quick --out demo
   goqat demo --data fashion-mnist:data/fashion`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), out, spec, quick) },
 	}

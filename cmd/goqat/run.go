@@ -203,11 +203,7 @@ func readNpy(path string) (*tensor.Tensor, error) {
 		return nil, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	t, err := npy.Read(f, st.Size())
+	t, err := npy.Read(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

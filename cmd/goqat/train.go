@@ -151,7 +151,7 @@ func (a *app) train(ctx context.Context, f *trainFlags) error {
 		return err
 	}
 	defer b.Close()
-	g, err := a.newModel(f, set.Train)
+	g, err := a.newModel(f, set.Train, cfg.Loss)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (a *app) fit(ctx context.Context, g *graph.Graph, cfg train.Config, f *trai
 }
 
 // newModel builds an architecture for the data or reads an ONNX file.
-func (a *app) newModel(f *trainFlags, d data.Dataset) (*graph.Graph, error) {
+func (a *app) newModel(f *trainFlags, d data.Dataset, loss string) (*graph.Graph, error) {
 	m, ok := modelNamed(f.model)
 	if !ok && !isONNX(f.model) {
 		return nil, usagef("--model %q is neither an ONNX file nor one of %s", f.model, zooNames())
@@ -195,5 +195,9 @@ func (a *app) newModel(f *trainFlags, d data.Dataset) (*graph.Graph, error) {
 	if !ok {
 		return loadFloat(f.model)
 	}
-	return nn.Build(m.Name, d.Shape(), max(d.Classes(), 0), f.seed)
+	classes := max(d.Classes(), 0)
+	if loss == "reconstruction" {
+		classes = 0 // Labels do not count: the output is as large as the input.
+	}
+	return nn.Build(m.Name, d.Shape(), classes, f.seed)
 }

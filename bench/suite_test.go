@@ -1,0 +1,118 @@
+package bench
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// suiteNames are promised to scripts.
+var suiteNames = map[string][]string{
+	"kernels": {"copy/f32/16Mi", "fakequant/per-tensor/16Mi", "fakequant/per-channel/4096x4096", "lsq/16Mi", "gemm/s8/1024", "gemm/f32/1024"},
+	"steps":   expand("step/{cnn,mlp}/{float,qat}/b128"),
+	"inference": append(expand("infer/{cnn,mlp}/{float,int8}/b128"),
+		expand("infer/{mobilenetv2,resnet18}/{float,int8}/b1")...),
+}
+
+// expand writes out the alternatives of a pattern like a shell.
+func expand(p string) []string {
+	open := strings.Index(p, "{")
+	if open < 0 {
+		return []string{p}
+	}
+	end := open + strings.Index(p[open:], "}")
+	var all []string
+	for _, a := range strings.Split(p[open+1:end], ",") {
+		all = append(all, expand(p[:open]+a+p[end+1:])...)
+	}
+	return all
+}
+
+func TestSuiteNames(t *testing.T) {
+	require.Equal(t, []string{"kernels", "steps", "inference"}, Suites())
+	for _, s := range Suites() {
+		assert.Equal(t, suiteNames[s], SuiteNames(s))
+	}
+	assert.Nil(t, SuiteNames("none"))
+}
+
+// TestSuiteNamesAreThoseOfTheDesign reads the names that the command promises.
+func TestSuiteNamesAreThoseOfTheDesign(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", "shared", "design", "cli.md"))
+	if err != nil {
+		t.Skipf("no design document beside the repository: %v", err)
+	}
+	var promised, have []string
+	for _, line := range strings.Split(string(b), "\n") {
+		if !strings.Contains(line, "goqat bench --suite") {
+			continue
+		}
+		for _, m := range regexp.MustCompile("`((?:copy|fakequant|lsq|gemm|step|infer)/[^`]*)`").FindAllStringSubmatch(line, -1) {
+			promised = append(promised, expand(m[1])...)
+		}
+	}
+	for _, s := range Suites() {
+		have = append(have, SuiteNames(s)...)
+	}
+	assert.ElementsMatch(t, promised, have)
+}
+
+func TestRunSuite(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	var told []string
+	o := SuiteOptions{Threads: 1, Progress: func(s string) {
+		assert.Equal(t, 1, runtime.GOMAXPROCS(0))
+		told = append(told, s)
+	}, time: &quick}
+	run := func(suite, filter string) []Result {
+		o.Filter = filter
+		rs, err := RunSuite(t.Context(), suite, o)
+		require.NoError(t, err)
+		return rs
+	}
+	rs := slices.Concat(run("kernels", "^copy|gemm"), run("steps", "mlp"), run("inference", "mlp"))
+	var names []string
+	for _, r := range rs {
+		names = append(names, r.Name)
+		assert.Positive(t, r.Value, r.Name)
+		assert.NotEmpty(t, r.ISA)
+		assert.Equal(t, map[string]string{"copy": "GB/s", "gemm": "GOP/s", "step": "ms", "infe": "ms"}[r.Name[:4]], r.Unit)
+	}
+	assert.Equal(t, []string{"copy/f32/16Mi", "gemm/s8/1024", "gemm/f32/1024", "step/mlp/float/b128", "step/mlp/qat/b128", "infer/mlp/float/b128", "infer/mlp/int8/b128"}, names)
+	assert.Len(t, told, len(names))
+	assert.Equal(t, before, runtime.GOMAXPROCS(0))
+	assert.NotNil(t, run("kernels", "nothing at all"), "JSON of no result is an empty list")
+}
+
+// TestFakeQuantKernelsBind runs the kernels of the suite on few elements.
+func TestFakeQuantKernelsBind(t *testing.T) {
+	rs, err := RunSuite(t.Context(), "kernels", SuiteOptions{Filter: "fakequant/per-channel", time: &quick})
+	require.NoError(t, err)
+	require.Len(t, rs, 1)
+}
+
+func TestRunSuiteErrors(t *testing.T) {
+	_, err := RunSuite(t.Context(), "none", SuiteOptions{})
+	require.ErrorIs(t, err, ErrSuite)
+	_, err = RunSuite(t.Context(), "kernels", SuiteOptions{Filter: "("})
+	require.ErrorIs(t, err, ErrSuite)
+	_, err = RunSuite(t.Context(), "kernels", SuiteOptions{Threads: -1})
+	require.ErrorIs(t, err, ErrSuite)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = RunSuite(ctx, "inference", SuiteOptions{Filter: "mlp"})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestModelsNotInThisBuildAreLeftOut(t *testing.T) {
+	_, err := build("a model of tomorrow", nil, 0)
+	require.ErrorIs(t, err, errNotHere)
+}
