@@ -46,13 +46,15 @@ func (r *Report) WriteJSON(w io.Writer) error {
 
 // ReadJSON reads a report of at most 64 MiB. It refuses what no measurement
 // can be: the error, [ErrReport], lists every fault.
-func ReadJSON(rd io.Reader) (*Report, error) {
-	b, err := io.ReadAll(io.LimitReader(rd, maxReport+1))
+func ReadJSON(r io.Reader) (*Report, error) { return readJSON(r, maxReport) }
+
+func readJSON(rd io.Reader, limit int) (*Report, error) {
+	b, err := io.ReadAll(io.LimitReader(rd, int64(limit)+1))
 	if err != nil {
 		return nil, fmt.Errorf("bench: read report: %w", err)
 	}
-	if len(b) > maxReport {
-		return nil, fmt.Errorf("bench: %w: over %d bytes", ErrReport, maxReport)
+	if len(b) > limit {
+		return nil, fmt.Errorf("bench: %w: over %d bytes", ErrReport, limit)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	r := &Report{}

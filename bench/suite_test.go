@@ -12,6 +12,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/quant"
+	"github.com/goqat/goqat/tensor"
 )
 
 // suiteNames are promised to scripts.
@@ -78,25 +82,41 @@ func TestRunSuite(t *testing.T) {
 		require.NoError(t, err)
 		return rs
 	}
-	rs := slices.Concat(run("kernels", "^copy|gemm"), run("steps", "mlp"), run("inference", "mlp"))
+	rs := slices.Concat(run("kernels", "s8"), run("steps", "mlp/float"), run("inference", "mlp/int8"))
 	var names []string
 	for _, r := range rs {
 		names = append(names, r.Name)
 		assert.Positive(t, r.Value, r.Name)
 		assert.NotEmpty(t, r.ISA)
-		assert.Equal(t, map[string]string{"copy": "GB/s", "gemm": "GOP/s", "step": "ms", "infe": "ms"}[r.Name[:4]], r.Unit)
+		assert.Equal(t, map[string]string{"gemm": "GOP/s", "step": "ms", "infe": "ms"}[r.Name[:4]], r.Unit)
 	}
-	assert.Equal(t, []string{"copy/f32/16Mi", "gemm/s8/1024", "gemm/f32/1024", "step/mlp/float/b128", "step/mlp/qat/b128", "infer/mlp/float/b128", "infer/mlp/int8/b128"}, names)
+	assert.Equal(t, []string{"gemm/s8/1024", "step/mlp/float/b128", "infer/mlp/int8/b128"}, names)
 	assert.Len(t, told, len(names))
 	assert.Equal(t, before, runtime.GOMAXPROCS(0))
 	assert.NotNil(t, run("kernels", "nothing at all"), "JSON of no result is an empty list")
 }
 
-// TestFakeQuantKernelsBind runs the kernels of the suite on few elements.
-func TestFakeQuantKernelsBind(t *testing.T) {
-	rs, err := RunSuite(t.Context(), "kernels", SuiteOptions{Filter: "fakequant/per-channel", time: &quick})
+// TestElementKernels runs those of the suite on few elements.
+func TestElementKernels(t *testing.T) {
+	b, err := backend.Open("cpu")
 	require.NoError(t, err)
-	require.Len(t, rs, 1)
+	defer b.Close()
+	for _, prepare := range []func() (func(int) error, error){
+		func() (func(int) error, error) { return copyRun(1<<18 + 5), nil },
+		func() (func(int) error, error) {
+			return fakeQuantRun(t.Context(), b, backend.FakeQuant{Scheme: quant.Int8()}, tensor.Shape{1003}, 1)
+		},
+		func() (func(int) error, error) {
+			return fakeQuantRun(t.Context(), b, backend.FakeQuant{Scheme: quant.Weights(8)}, tensor.Shape{7, 33}, 7)
+		},
+		func() (func(int) error, error) { return lsqRun(t.Context(), b, tensor.Shape{1003}) },
+		func() (func(int) error, error) { return stepRun(t.Context(), b, "cnn", true, 2) },
+	} {
+		run, err := prepare()
+		require.NoError(t, err)
+		require.NoError(t, run(0))
+		require.NoError(t, run(1))
+	}
 }
 
 func TestRunSuiteErrors(t *testing.T) {
@@ -108,7 +128,7 @@ func TestRunSuiteErrors(t *testing.T) {
 	require.ErrorIs(t, err, ErrSuite)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = RunSuite(ctx, "inference", SuiteOptions{Filter: "mlp"})
+	_, err = RunSuite(ctx, "inference", SuiteOptions{Filter: "cnn/float"})
 	require.ErrorIs(t, err, context.Canceled)
 }
 

@@ -12,17 +12,15 @@ import (
 func init() {
 	registerReader("Conv", opReader{class: layoutSpatial, read: readConv})
 	registerWriter(backend.Conv{}, opWriter{class: layoutSpatial, write: func(e *emit) error {
+		x, err := e.in(0, formFirst)
+		if err != nil {
+			return err
+		}
 		w, err := e.convWeight(1, nil)
 		if err != nil {
 			return err
 		}
-		bias := ""
-		if len(e.n.In) > 2 && !e.n.In[2].Absent() {
-			if bias, err = e.weight(2, permView(e.n.In[2].Shape(), identity(1))); err != nil {
-				return err
-			}
-		}
-		x, err := e.in(0, formFirst)
+		bias, err := e.optional(2)
 		if err != nil {
 			return err
 		}
@@ -160,7 +158,7 @@ func (e *emit) convWeight(i int, p *params) (string, error) {
 	v := e.n.In[i]
 	view := permView(v.Shape(), toFirst(len(v.Shape())))
 	if p != nil {
-		return e.realCodes(v, p, view, v.Name())
+		return e.realCodes(v, p, view, realName(v.Name()))
 	}
 	return e.weight(i, view)
 }

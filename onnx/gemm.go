@@ -10,13 +10,7 @@ import (
 func init() {
 	registerReader("Gemm", opReader{class: layoutMatrix, read: readGemm})
 	registerWriter(backend.Gemm{}, opWriter{class: layoutMatrix, write: func(e *emit) error {
-		bias := ""
-		if len(e.n.In) > 2 && !e.n.In[2].Absent() {
-			var err error
-			if bias, err = e.weight(2, permView(e.n.In[2].Shape(), identity(1))); err != nil {
-				return err
-			}
-		}
+		bias := func() (string, error) { return e.optional(2) }
 		weight := func(v view) (string, error) { return e.weight(1, v) }
 		return e.gemm(e.n.In[1].Shape(), weight, bias, func(f wform) string { return e.out(f) })
 	}})
@@ -141,9 +135,18 @@ func (c *call) scaled(v *value, f float32) (*value, error) {
 	return &value{name: name, elem: pb.Float, data: out, dims: v.dims, stored: v.stored}, nil
 }
 
+// optional returns the real numbers of input i, a list, or "" where it is
+// absent.
+func (e *emit) optional(i int) (string, error) {
+	if i >= len(e.n.In) || e.n.In[i].Absent() {
+		return "", nil
+	}
+	return e.weight(i, permView(e.n.In[i].Shape(), identity(1)))
+}
+
 // gemm writes x * w^T + bias, w [n, k] given by weight, with the input and
 // the output as real numbers.
-func (e *emit) gemm(w tensor.Shape, weight func(view) (string, error), bias string, out func(wform) string) error {
+func (e *emit) gemm(w tensor.Shape, weight func(view) (string, error), bias func() (string, error), out func(wform) string) error {
 	x := e.value(e.n.In[0])
 	if len(x.v.Shape()) != 2 {
 		return e.gemmBatched(weight, w, bias, out)
@@ -152,35 +155,43 @@ func (e *emit) gemm(w tensor.Shape, weight func(view) (string, error), bias stri
 	if x.home == formFlattened && e.constWeight(e.n) && x.c*x.s == w[1] {
 		f, v = formFlattened, view{[]int{w[0], x.s, x.c}, []int{0, 2, 1}, w}
 	}
-	wt, err := weight(v)
-	if err != nil {
-		return err
-	}
 	in, err := e.in(0, f)
 	if err != nil {
 		return err
 	}
-	e.node1("Gemm", []string{in, wt, bias}, out(formNative), attrInt("transB", 1))
+	wt, err := weight(v)
+	if err != nil {
+		return err
+	}
+	b, err := bias()
+	if err != nil {
+		return err
+	}
+	e.node1("Gemm", []string{in, wt, b}, out(formNative), attrInt("transB", 1))
 	return nil
 }
 
 // gemmBatched writes the layer on [..., k]: MatMul and Add.
-func (e *emit) gemmBatched(weight func(view) (string, error), w tensor.Shape, bias string, out func(wform) string) error {
-	wt, err := weight(permView(w, []int{1, 0}))
-	if err != nil {
-		return err
-	}
+func (e *emit) gemmBatched(weight func(view) (string, error), w tensor.Shape, bias func() (string, error), out func(wform) string) error {
 	in, err := e.in(0, formNative)
 	if err != nil {
 		return err
 	}
+	wt, err := weight(permView(w, []int{1, 0}))
+	if err != nil {
+		return err
+	}
+	b, err := bias()
+	if err != nil {
+		return err
+	}
 	y := out(formNative)
-	if bias == "" {
+	if b == "" {
 		e.node1("MatMul", []string{in, wt}, y)
 		return nil
 	}
 	product := e.unique(e.n.Name + ".matmul")
 	e.addNode("MatMul", "", product, []string{in, wt}, []string{product})
-	e.node1("Add", []string{product, bias}, y)
+	e.node1("Add", []string{product, b}, y)
 	return nil
 }

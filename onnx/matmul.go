@@ -95,7 +95,7 @@ func (e *emit) matrix(i int, trans bool, p *params) (string, error) {
 		perm[n-1], perm[n-2] = perm[n-2], perm[n-1]
 	}
 	if p != nil && v.Init() != nil {
-		return e.realCodes(v, p, permView(v.Shape(), perm), v.Name())
+		return e.realCodes(v, p, permView(v.Shape(), perm), realName(v.Name()))
 	}
 	if e.isStored(v) {
 		return e.operand(v, permView(v.Shape(), perm))

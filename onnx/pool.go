@@ -24,7 +24,7 @@ func init() {
 		needs: func(op backend.Op) int { return poolOpset(op.(backend.AveragePool)) },
 		write: func(e *emit) error { return e.averagePool(e.n.Op.(backend.AveragePool)) }})
 	registerWriter(backend.GlobalAveragePool{}, opWriter{class: layoutSpatial, write: func(e *emit) error {
-		return e.globalPool(e.n.Op.(backend.GlobalAveragePool).KeepDims)
+		return e.globalPool(e.n.Op.(backend.GlobalAveragePool).KeepDims, nil)
 	}})
 }
 
@@ -193,8 +193,8 @@ func bit(b bool) int {
 }
 
 // globalPool writes a mean over all positions: GlobalAveragePool, and Flatten
-// unless the dimensions are kept.
-func (e *emit) globalPool(keep bool) error {
+// unless the dimensions are kept. Codes are quantized by p after the mean.
+func (e *emit) globalPool(keep bool, p *params) error {
 	if err := checkRank(e.n.In[0]); err != nil {
 		return err
 	}
@@ -202,21 +202,22 @@ func (e *emit) globalPool(keep bool) error {
 	if err != nil {
 		return err
 	}
+	e.value(e.n.Out[0]).q = p
 	if keep {
 		e.node1("GlobalAveragePool", []string{x}, e.out(formFirst))
 		return nil
 	}
 	mean := e.unique(e.n.Name + ".mean")
 	e.addNode("GlobalAveragePool", "", mean, []string{x}, []string{mean})
-	if !e.direct && e.n.Out[0].DType().Code() {
+	if p != nil {
 		// Each operator between its own quantizers, as runtimes expect.
-		y := e.value(e.n.Out[0])
-		y.q = e.value(e.n.In[0]).q
-		code, real := e.unique(mean+".codes"), e.unique(mean+".dequantized")
-		if err := e.quantizeParams(mean, code, y.q, -1, y.v.DType()); err != nil {
+		d := e.n.Out[0].DType()
+		code := e.unique(codeName(mean))
+		real := e.unique(realName(code))
+		if err := e.quantizeParams(code, mean, code, p, -1, d); err != nil {
 			return err
 		}
-		if err := e.dequantizeParams(code, real, y.q, -1, y.v.DType()); err != nil {
+		if err := e.dequantizeParams(real, code, real, p, -1, d); err != nil {
 			return err
 		}
 		mean = real

@@ -52,7 +52,7 @@ func init() {
 		}
 		e.value(e.n.Out[0]).q = e.paramsOf(3, 4, e.n.Op.(backend.Requantize).Scheme)
 		e.direct = true
-		return e.quantizeNode(x, e.out(f), e.value(e.n.Out[0]), f)
+		return e.quantizeNode(e.n.Name, x, e.out(f), e.value(e.n.Out[0]), f)
 	}})
 	registerWriter(backend.QLinearAveragePool{}, opWriter{class: layoutSpatial, write: writeQLinearAveragePool, needs: func(op backend.Op) int {
 		return poolOpset(op.(backend.QLinearAveragePool).AveragePool)
@@ -143,14 +143,6 @@ func (c *call) readPoolParams() (x, y graph.Codes, err error) {
 	return x, y, err
 }
 
-// rescaled turns codes with the parameters x into those with y.
-func (c *call) rescaled(v graph.Value, x, y graph.Codes) graph.Value {
-	if c.err != nil || x.Scale == y.Scale && x.Zero == y.Zero {
-		return v
-	}
-	return c.helper(".requantize", backend.Requantize{Rule: quant.ONNX, In: x.Scheme, Scheme: y.Scheme}, v, x.Scale, x.Zero, y.Scale, y.Zero)
-}
-
 func readQLinearAveragePool(c *call) error {
 	x, y, err := c.readPoolParams()
 	if err != nil {
@@ -184,20 +176,19 @@ func readQLinearGlobalPool(c *call) error {
 	if err != nil {
 		return err
 	}
-	mean := backend.GlobalAveragePool{KeepDims: true}
+	op := backend.QLinearGlobalAveragePool{GlobalAveragePool: backend.GlobalAveragePool{KeepDims: true}, Rule: quant.ONNX, Scheme: x.Scheme}
+	in := []graph.Value{c.last(0), x.Zero}
 	if x.Scale != y.Scale || x.Zero != y.Zero {
-		return meanOfReals(c, x, y, mean)
+		in = append(in, x.Scale, y.Scale, y.Zero)
 	}
-	op := backend.QLinearGlobalAveragePool{GlobalAveragePool: mean, Rule: quant.ONNX, Scheme: x.Scheme}
 	u := c.flattenAfter()
 	if u == nil {
-		c.setCodes(formLast, c.one(op, c.last(0), x.Zero), y)
+		c.setCodes(formLast, c.one(op, in...), y)
 		return c.err
 	}
-	v := c.last(0)
 	c.name = nodeName(u)
 	op.KeepDims = false
-	z := c.one(op, v, x.Zero)
+	z := c.one(op, in...)
 	c.done[u] = true
 	if c.err == nil {
 		y.Value = z
@@ -259,7 +250,7 @@ func (e *emit) codeOperands(in []graph.Value, get func(*written, wform) (string,
 	for i, v := range in {
 		x := e.value(v)
 		if v.Init() != nil { // Stored codes.
-			s, err := e.realCodes(v, e.paramsOf(3*i+1, 3*i+2, quant.Scheme{}), permView(v.Shape(), identity(len(v.Shape()))), v.Name())
+			s, err := e.realCodes(v, e.paramsOf(3*i+1, 3*i+2, quant.Scheme{}), permView(v.Shape(), identity(len(v.Shape()))), realName(v.Name()))
 			if err != nil {
 				return f, nil, err
 			}
@@ -318,19 +309,28 @@ func writeQLinearUnary(e *emit) error {
 	})
 }
 
-// meanParams returns the parameters of the input of a mean, which the result
-// shares.
-func (e *emit) meanParams(s quant.Scheme) (*params, error) {
-	x := e.value(e.n.In[0])
-	if x.q == nil {
-		return nil, unsupportedf("codes of unknown scale")
+// meanParams returns the parameters of the input of a mean and those of the
+// result, which are the same unless the node has inputs for them.
+func (e *emit) meanParams(s quant.Scheme) (x, y *params, err error) {
+	if len(e.n.In) > 2 {
+		v := e.n.In[0]
+		x = &params{scale: e.n.In[2], zero: e.n.In[1], scheme: quant.Scheme{Bits: 8, Signed: v.DType() == tensor.I8}}
+		if w := e.value(v); w.q == nil {
+			w.q = x
+		}
+		return x, &params{scale: e.n.In[3], zero: e.n.In[4], scheme: s}, nil
 	}
-	return &params{scale: x.q.scale, zero: e.n.In[1], scheme: s}, nil
+	v := e.value(e.n.In[0])
+	if v.q == nil {
+		return nil, nil, unsupportedf("codes of unknown scale")
+	}
+	x = &params{scale: v.q.scale, zero: e.n.In[1], scheme: s}
+	return x, x, nil
 }
 
 func writeQLinearAveragePool(e *emit) error {
 	op := e.n.Op.(backend.QLinearAveragePool)
-	p, err := e.meanParams(op.Scheme)
+	x, p, err := e.meanParams(op.Scheme)
 	if err != nil {
 		return err
 	}
@@ -341,7 +341,7 @@ func writeQLinearAveragePool(e *emit) error {
 	if err := checkRank(e.n.In[0]); err != nil {
 		return err
 	}
-	in, err := e.meanInputs(p)
+	in, err := e.meanInputs(x, p)
 	if err != nil {
 		return err
 	}
@@ -351,29 +351,32 @@ func writeQLinearAveragePool(e *emit) error {
 }
 
 // meanInputs returns the inputs x, sx, zx, sy, zy.
-func (e *emit) meanInputs(p *params) ([]string, error) {
-	x, err := e.codeIn(0, formFirst)
+func (e *emit) meanInputs(x, y *params) ([]string, error) {
+	code, err := e.codeIn(0, formFirst)
 	if err != nil {
 		return nil, err
 	}
-	s, z, err := e.scaleZero(p, e.n.In[0].DType())
-	return []string{x, s, z, s, z}, err
+	sx, zx, err := e.scaleZero(x, e.n.In[0].DType())
+	if err != nil {
+		return nil, err
+	}
+	sy, zy, err := e.scaleZero(y, e.n.Out[0].DType())
+	return []string{code, sx, zx, sy, zy}, err
 }
 
 func writeQLinearGlobalPool(e *emit) error {
 	op := e.n.Op.(backend.QLinearGlobalAveragePool)
-	p, err := e.meanParams(op.Scheme)
+	x, p, err := e.meanParams(op.Scheme)
 	if err != nil {
 		return err
 	}
-	if e.o.Form != FormQOperator {
-		e.value(e.n.Out[0]).q = p
-		return e.globalPool(op.KeepDims)
+	if e.o.Form != FormQOperator || e.n.In[0].DType() != e.n.Out[0].DType() || x != p && narrower(p.scheme) {
+		return e.globalPool(op.KeepDims, p)
 	}
 	if err := checkRank(e.n.In[0]); err != nil {
 		return err
 	}
-	in, err := e.meanInputs(p)
+	in, err := e.meanInputs(x, p)
 	if err != nil {
 		return err
 	}

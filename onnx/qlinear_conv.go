@@ -180,7 +180,7 @@ func (e *emit) layerReal(f wform, view view) (x, w, bias string, err error) {
 		return "", "", "", err
 	}
 	q := e.paramsOf(4, 5, perOutput(e.n.In[4]))
-	if w, err = e.realCodes(e.n.In[3], q, view, e.n.In[3].Name()); err != nil {
+	if w, err = e.realCodes(e.n.In[3], q, view, realName(e.n.In[3].Name())); err != nil {
 		return "", "", "", err
 	}
 	if len(e.n.In) > 8 {
@@ -291,11 +291,9 @@ func writeConvDequant(e *emit) error {
 	if err != nil {
 		return err
 	}
-	bias := ""
-	if len(e.n.In) > 5 && !e.n.In[5].Absent() {
-		if bias, err = e.weight(5, permView(e.n.In[5].Shape(), identity(1))); err != nil {
-			return err
-		}
+	bias, err := e.optional(5)
+	if err != nil {
+		return err
 	}
 	e.node1("Conv", []string{x, w, bias}, e.out(formFirst), convAttributes(op.Conv, e.n.In[3].Shape())...)
 	return nil

@@ -157,15 +157,14 @@ func writeQLinearGemm(e *emit) error {
 		in = append(in[:6:6], bias, in[6], in[7])
 		return e.operator("QGemm", microsoft, in, formNative, p, op.Lo, op.Hi, attrInt("transB", 1))
 	}
-	bias := ""
-	var err error
-	if len(e.n.In) > 8 {
-		if bias, err = e.biasReal(e.n.In[8], e.n.In[1], e.n.In[4]); err != nil {
-			return err
+	bias := func() (string, error) {
+		if len(e.n.In) <= 8 {
+			return "", nil
 		}
+		return e.biasReal(e.n.In[8], e.n.In[1], e.n.In[4])
 	}
 	q := e.paramsOf(4, 5, perOutput(e.n.In[4]))
-	weight := func(v view) (string, error) { return e.realCodes(w, q, v, w.Name()) }
+	weight := func(v view) (string, error) { return e.realCodes(w, q, v, realName(w.Name())) }
 	return e.quantized(formNative, p, op.Lo, op.Hi, func(y string) error {
 		e.direct = false
 		return e.gemm(w.Shape(), weight, bias, func(wform) string { return y })
@@ -177,14 +176,8 @@ func writeQLinearGemm(e *emit) error {
 func writeGemmDequant(e *emit) error {
 	w := e.n.In[3]
 	q := e.paramsOf(4, len(e.n.In), perOutput(e.n.In[4]))
-	bias := ""
-	if len(e.n.In) > 5 && !e.n.In[5].Absent() {
-		var err error
-		if bias, err = e.weight(5, permView(e.n.In[5].Shape(), identity(1))); err != nil {
-			return err
-		}
-	}
-	weight := func(v view) (string, error) { return e.realCodes(w, q, v, w.Name()) }
+	bias := func() (string, error) { return e.optional(5) }
+	weight := func(v view) (string, error) { return e.realCodes(w, q, v, realName(w.Name())) }
 	return e.gemm(w.Shape(), weight, bias, func(f wform) string { return e.out(f) })
 }
 

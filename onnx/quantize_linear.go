@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/graph"
@@ -240,7 +241,7 @@ func writeQuantize(e *emit) error {
 	e.value(e.n.Out[0]).q = e.paramsOf(1, 2, op.Scheme)
 	e.direct = true // The node itself makes the codes.
 	y := e.out(f)
-	return e.quantizeNode(x, y, e.value(e.n.Out[0]), f)
+	return e.quantizeNode(e.n.Name, x, y, e.value(e.n.Out[0]), f)
 }
 
 func writeDequantize(e *emit) error {
@@ -272,7 +273,7 @@ func writeDequantize(e *emit) error {
 	if err != nil {
 		return err
 	}
-	return e.dequantizeParams(in, name, p, axis, codes.DType())
+	return e.dequantizeParams(e.n.Name, in, name, p, axis, codes.DType())
 }
 
 // axisOf returns the axis of per-channel scales in a layout, -1 for one scale.
@@ -355,15 +356,15 @@ func (w *writer) zeroInitializer(p *params, d tensor.DType) (string, error) {
 
 // quantizeNode appends a QuantizeLinear of x to codes of v, after a Clip where
 // the codes use only part of their type.
-func (w *writer) quantizeNode(x, code string, v *written, f wform) error {
+func (w *writer) quantizeNode(name, x, code string, v *written, f wform) error {
 	axis, err := w.axisOf(v.q, v.v, f)
 	if err != nil {
 		return err
 	}
-	return w.quantizeParams(x, code, v.q, axis, v.v.DType())
+	return w.quantizeParams(name, x, code, v.q, axis, v.v.DType())
 }
 
-func (w *writer) quantizeParams(x, code string, p *params, axis int, d tensor.DType) error {
+func (w *writer) quantizeParams(name, x, code string, p *params, axis int, d tensor.DType) error {
 	scale, zero, err := w.scaleZero(p, d)
 	if err != nil {
 		return err
@@ -376,7 +377,7 @@ func (w *writer) quantizeParams(x, code string, p *params, axis int, d tensor.DT
 		if t := p.zero.Init(); t != nil {
 			z = t.I32()[0]
 		}
-		y := w.unique(code + ".clip")
+		y := w.unique(strings.TrimSuffix(code, ".quantize") + ".clip")
 		w.clip(y, x, y, float32(lo-z)*s, float32(hi-z)*s, tensor.F32)
 		x = y
 	}
@@ -384,7 +385,7 @@ func (w *writer) quantizeParams(x, code string, p *params, axis int, d tensor.DT
 	if axis >= 0 {
 		attr = attrInt("axis", axis)
 	}
-	w.addNode("QuantizeLinear", "", w.unique(code+".quantize"), []string{x, scale, zero}, []string{code}, attr)
+	w.addNode("QuantizeLinear", "", name, []string{x, scale, zero}, []string{code}, attr)
 	return nil
 }
 
@@ -395,15 +396,15 @@ func narrower(s quant.Scheme) bool {
 }
 
 // dequantizeNode appends a DequantizeLinear of the codes of v.
-func (w *writer) dequantizeNode(code, x string, v *written, f wform) error {
+func (w *writer) dequantizeNode(name, code, x string, v *written, f wform) error {
 	axis, err := w.axisOf(v.q, v.v, f)
 	if err != nil {
 		return err
 	}
-	return w.dequantizeParams(code, x, v.q, axis, v.v.DType())
+	return w.dequantizeParams(name, code, x, v.q, axis, v.v.DType())
 }
 
-func (w *writer) dequantizeParams(code, x string, p *params, axis int, d tensor.DType) error {
+func (w *writer) dequantizeParams(name, code, x string, p *params, axis int, d tensor.DType) error {
 	scale, zero, err := w.scaleZero(p, d)
 	if err != nil {
 		return err
@@ -412,7 +413,7 @@ func (w *writer) dequantizeParams(code, x string, p *params, axis int, d tensor.
 	if axis >= 0 {
 		attr = attrInt("axis", axis)
 	}
-	w.addNode("DequantizeLinear", "", w.unique(x+".node"), []string{code, scale, zero}, []string{x}, attr)
+	w.addNode("DequantizeLinear", "", name, []string{code, scale, zero}, []string{x}, attr)
 	return nil
 }
 
@@ -441,7 +442,7 @@ func (e *emit) biasReal(bias, sx, sw graph.Value) (string, error) {
 		attr = attrInt("axis", 0)
 	}
 	scale := e.add(bias.Name()+".scale", pb.Float, dims, tensor.FromF32(s, len(s)).Bytes())
-	out := e.unique(bias.Name() + ".dequantized")
+	out := e.unique(realName(bias.Name()))
 	e.addNode("DequantizeLinear", "", out, []string{code, scale}, []string{out}, attr)
 	return out, nil
 }
@@ -453,7 +454,13 @@ func (e *emit) quantized(f wform, p *params, lo, hi float32, write func(y string
 	v.q = p
 	e.direct = true
 	code := e.out(f)
-	y := e.unique(e.n.Name + ".float")
+	y := code
+	if code == e.outName[v.v.ID()] {
+		y = e.unique(e.n.Name + ".float")
+	} else {
+		code = e.unique(codeName(y))
+		v.code[f] = code
+	}
 	if err := write(y); err != nil {
 		return err
 	}
@@ -466,7 +473,7 @@ func (e *emit) quantized(f wform, p *params, lo, hi float32, write func(y string
 		}
 		y = z
 	}
-	return e.quantizeNode(y, code, v, f)
+	return e.quantizeNode(code, y, code, v, f)
 }
 
 // bounded reports whether bounds of a folded activation clamp at all.

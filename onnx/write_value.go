@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/graph"
@@ -86,8 +87,8 @@ func (w *writer) floats(x *written, f wform) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		name := w.unique(x.v.Name() + ".dequantized")
-		if err := w.dequantizeNode(code, name, x, f); err != nil {
+		name := w.unique(realName(x.v.Name()))
+		if err := w.dequantizeNode(name, code, name, x, f); err != nil {
 			return "", err
 		}
 		x.real[f] = name
@@ -129,7 +130,7 @@ func (w *writer) codes(x *written, f wform) (string, error) {
 	moved := w.relayout(x, real, x.home, f)
 	name := w.unique(x.v.Name() + formSuffix[f])
 	x.code[f] = name
-	return name, w.quantizeNode(moved, name, x, f)
+	return name, w.quantizeNode(name, moved, name, x, f)
 }
 
 // perm returns the permutation from the graph's layout to f.
@@ -429,10 +430,22 @@ func (e *emit) out(f wform) string {
 	if e.direct || x.q == nil {
 		return name
 	}
-	float := e.unique(v.Name() + ".float")
-	e.after = func() error { return e.quantizeNode(float, name, x, f) }
-	return float
+	if name == e.outName[v.ID()] {
+		float := e.unique(v.Name() + ".float")
+		e.after = func() error { return e.quantizeNode(name+".quantize", float, name, x, f) }
+		return float
+	}
+	code := e.unique(codeName(name))
+	x.code[f] = code
+	e.after = func() error { return e.quantizeNode(code, name, code, x, f) }
+	return name
 }
+
+// codeName returns the name of the codes of a tensor, realName that of the
+// real numbers that codes stand for.
+func codeName(s string) string { return s + ".quantize" }
+
+func realName(s string) string { return strings.TrimSuffix(s, ".quantize") + ".dequantize" }
 
 // add appends the operator's node.
 func (e *emit) node1(op string, in []string, out string, attrs ...*pb.Message) {
@@ -489,8 +502,8 @@ func (w *writer) realOf(v graph.Value, view view) (string, error) {
 	return name, nil
 }
 
-// realCodes returns the real numbers of stored codes under a view, which must
-// keep the axis of the scales whole.
+// realCodes returns the real numbers of stored codes, in a tensor of this name
+// if it is free, under a view, which must keep the axis of the scales whole.
 func (w *writer) realCodes(codes graph.Value, p *params, view view, name string) (string, error) {
 	key := fmt.Sprint(codes.ID(), " ", p.scale.ID(), view.key())
 	if s, ok := w.reals[key]; ok {
@@ -520,7 +533,7 @@ func (w *writer) realCodes(codes graph.Value, p *params, view view, name string)
 	if err != nil {
 		return "", err
 	}
-	out := w.unique(name + ".dequantized")
+	out := w.unique(name)
 	var attr *pb.Message
 	if axis >= 0 {
 		attr = attrInt("axis", axis)

@@ -309,6 +309,9 @@ func (p *Program) leaves(ctx context.Context, pl *plan, bufs map[int]backend.Buf
 		if err != nil {
 			return fmt.Errorf("program: constant %s: %w", v.Name(), err)
 		}
+		if f, ok := b.(interface{ Freeze() }); ok {
+			f.Freeze()
+		}
 		bufs[v.ID()] = b
 	}
 	return nil

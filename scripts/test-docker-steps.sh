@@ -10,9 +10,9 @@ trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
 mkdir "$tmp/context"
 # The context is what git has, less what .dockerignore names.
 grep -vE '^(#|$)' .dockerignore >"$tmp/ignore"
-git ls-files -co --exclude-standard --exclude-from="$tmp/ignore" |
+git ls-files -co --exclude-standard |
   while IFS= read -r f; do [ ! -f "$f" ] || printf '%s\0' "$f"; done |
-  tar --null -T - --exclude-from="$tmp/ignore" -cf - | tar -xf - -C "$tmp/context"
+  tar --exclude-from="$tmp/ignore" --null -T - -cf - | tar -xf - -C "$tmp/context"
 
 stage="" dir=/ entry=() n=0
 fail() { echo "$file: line $n: $1" >&2; exit 1; }

@@ -11,8 +11,9 @@ import (
 // Tensor is a dense row-major array in host memory. It does not own its
 // bytes: [Tensor.View] and arenas share them.
 type Tensor struct {
-	spec Spec
-	data []byte
+	spec   Spec
+	data   []byte
+	frozen bool
 }
 
 // New allocates a zeroed tensor whose first byte is 64-byte aligned.
@@ -22,7 +23,7 @@ func New(s Spec) *Tensor {
 	if err := s.Shape.Check(); err != nil {
 		panic(err)
 	}
-	return &Tensor{s, alignedBytes(s.Bytes())}
+	return &Tensor{spec: s, data: alignedBytes(s.Bytes())}
 }
 
 // Wrap returns a tensor on data, which must hold at least the bytes of s and
@@ -37,7 +38,7 @@ func Wrap(s Spec, data []byte) (*Tensor, error) {
 	if !aligned(data, s.DType) {
 		return nil, fmt.Errorf("tensor: bytes are not aligned for %v", s.DType)
 	}
-	return &Tensor{s, data[:s.Bytes():s.Bytes()]}, nil
+	return &Tensor{spec: s, data: data[:s.Bytes():s.Bytes()]}, nil
 }
 
 // FromF32 returns a float32 tensor that shares v.
@@ -65,8 +66,15 @@ func fromSlice[T any](d DType, v []T, dims []int) *Tensor {
 	if s.Numel() != len(v) {
 		panic(fmt.Sprintf("tensor: %d values for %v", len(v), s))
 	}
-	return &Tensor{s, bytesOf(v)}
+	return &Tensor{spec: s, data: bytesOf(v)}
 }
+
+// Freeze declares that the contents will not change any more, so that kernels
+// may keep what they make of them, such as packed weights.
+func (t *Tensor) Freeze() { t.frozen = true }
+
+// Frozen reports whether [Tensor.Freeze] was called.
+func (t *Tensor) Frozen() bool { return t.frozen }
 
 // Spec returns type and shape.
 func (t *Tensor) Spec() Spec { return t.spec }
@@ -117,7 +125,7 @@ func (t *Tensor) Reshape(dims ...int) (*Tensor, error) {
 	if s.Numel() != t.Numel() {
 		return nil, fmt.Errorf("tensor: cannot reshape %v to %v", t.spec, s.Shape)
 	}
-	return &Tensor{s, t.data}, nil
+	return &Tensor{spec: s, data: t.data}, nil
 }
 
 // View returns rows [lo, hi) of the outermost dimension, sharing the bytes.
@@ -133,7 +141,7 @@ func (t *Tensor) View(lo, hi int) (*Tensor, error) {
 	s := Spec{t.spec.DType, sh.Clone()}
 	s.Shape[0] = hi - lo
 	off := t.spec.DType.Bytes(lo * row)
-	return &Tensor{s, t.data[off : off+s.Bytes()]}, nil
+	return &Tensor{spec: s, data: t.data[off : off+s.Bytes()]}, nil
 }
 
 // Clone returns a deep copy.

@@ -1,6 +1,7 @@
 package tensorcore
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,14 +18,42 @@ import (
 // program is the JSON of a file. Values are numbered: inputs first, then
 // constants, then the outputs of the nodes in order; -1 is an absent input.
 type program struct {
-	Rule      quant.Rule  `json:"rule"`
-	Config    *qat.Config `json:"config,omitempty"`
-	Inputs    []port      `json:"inputs"`
-	Constants []constant  `json:"constants"`
-	Nodes     []node      `json:"nodes"`
-	Outputs   []output    `json:"outputs"`
+	Rule      quant.Rule     `json:"rule"`
+	Config    *qat.Config    `json:"config,omitempty"`
+	Inputs    list[port]     `json:"inputs"`
+	Constants list[constant] `json:"constants"`
+	Nodes     list[node]     `json:"nodes"`
+	Outputs   list[output]   `json:"outputs"`
 	// Codes say what the codes of a value stand for.
-	Codes []codes `json:"codes,omitempty"`
+	Codes list[codes] `json:"codes,omitempty"`
+}
+
+// list is a JSON array of at most maxList elements, so that a short text of
+// empty elements does not become large.
+type list[T any] []T
+
+// UnmarshalJSON reads the elements one by one.
+func (l *list[T]) UnmarshalJSON(b []byte) error {
+	*l = nil
+	if string(b) == "null" {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return errors.New("want an array")
+	}
+	for d.More() {
+		if len(*l) == maxList {
+			return fmt.Errorf("an array of over %d elements", maxList)
+		}
+		var x T
+		if err := d.Decode(&x); err != nil {
+			return err
+		}
+		*l = append(*l, x)
+	}
+	return nil
 }
 
 // port is a float32 input of the program.
@@ -72,8 +101,9 @@ type codes struct {
 
 // Limits of a file, far above those of real models.
 const (
-	maxNodes    = 1 << 16
-	maxOperands = 1 << 10
+	maxList       = 1 << 16
+	maxOperands   = 1 << 10
+	maxAttributes = 1 << 12
 )
 
 // encode turns a model into a program and its tensors.
@@ -177,9 +207,6 @@ func (p *program) addCodes(g *graph.Graph, number map[int]int) {
 
 // graph rebuilds the graph from the program and its tensors.
 func (p *program) graph(tensors map[string]*tensor.Tensor) (*graph.Graph, error) {
-	if len(p.Nodes) > maxNodes || len(p.Inputs) > maxOperands || len(p.Outputs) > maxOperands || len(p.Codes) > 4*maxNodes {
-		return nil, formatError("%d nodes, %d inputs, %d outputs", len(p.Nodes), len(p.Inputs), len(p.Outputs))
-	}
 	if len(p.Inputs) == 0 || len(p.Outputs) == 0 {
 		return nil, formatError("the program has no input or no output")
 	}
@@ -208,8 +235,8 @@ func (p *program) graph(tensors map[string]*tensor.Tensor) (*graph.Graph, error)
 		return nil, formatError("%d tensors, the program uses %d", len(tensors), len(used))
 	}
 	for i, n := range p.Nodes {
-		if len(n.In) > maxOperands {
-			return nil, formatError("node %d has %d inputs", i, len(n.In))
+		if len(n.In) > maxOperands || len(n.Attributes) > maxAttributes {
+			return nil, formatError("node %d has %d inputs and %d bytes of attributes", i, len(n.In), len(n.Attributes))
 		}
 		op, err := decodeAttributes(n.Op, n.Attributes)
 		if err != nil {

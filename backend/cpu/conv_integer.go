@@ -138,7 +138,8 @@ const chunkElements = 1 << 19
 // with padding of code zx. It runs as a matrix product, one a group, depthwise
 // on channel vectors, or, for weights with a zero point, as it is written.
 type codeConv[A quant.Code] struct {
-	b *Backend
+	kept keptWeights
+	b    *Backend
 	convShape
 	x       []A
 	weights []int8 // nil when they must be shifted
@@ -168,6 +169,33 @@ type codeConv[A quant.Code] struct {
 	size       codeConvScratch
 }
 
+// keptWeights is what a convolution keeps of weights that never change: it
+// is made in the first run.
+type keptWeights struct {
+	frozen bool
+	packed []byte
+	summed bool  // The offsets are those of zero point zx.
+	zx     int32 // Of the input.
+}
+
+// pack returns the packed weights of all groups, in memory of the scratch, or
+// kept from an earlier run.
+func (p *codeConv[A]) pack(s *scratch) []byte {
+	size, k := p.packedSize(), p.k()
+	if p.kept.packed != nil {
+		return p.kept.packed
+	}
+	packed := scratchOf[byte](s, p.size.packed, p.groups*size)
+	if p.kept.frozen {
+		packed = tensor.New(tensor.Of(tensor.U8, p.groups*size)).Bytes()
+		p.kept.packed = packed
+	}
+	for g := range p.groups {
+		gemm.PackB(packed[g*size:], p.wt[g*p.og*k:(g+1)*p.og*k], p.og, k)
+	}
+	return packed
+}
+
 // codeConvScratch has the byte offsets of the parts of the scratch memory.
 type codeConvScratch struct{ weights, packed, work, acc, total int }
 
@@ -180,7 +208,7 @@ func newCodeConv(b *Backend, g convShape, x, w *tensor.Tensor, zx, zw []int32, e
 }
 
 func bindCodeConv[A quant.Code](b *Backend, g convShape, x []A, w *tensor.Tensor, zx, zw []int32, epilogue func(codeProduct) accEpilogue) func() error {
-	p := &codeConv[A]{b: b, convShape: g, x: x, zxIn: zx, zwIn: zw, offset: make([]int32, g.o), pad: make([]A, g.c), zw: make([]int32, g.o)}
+	p := &codeConv[A]{b: b, kept: keptWeights{frozen: w.Frozen()}, convShape: g, x: x, zxIn: zx, zwIn: zw, offset: make([]int32, g.o), pad: make([]A, g.c), zw: make([]int32, g.o)}
 	if w.DType() == tensor.U8 {
 		p.shifted = w.U8()
 	} else {
@@ -256,9 +284,12 @@ func (p *codeConv[A]) run() error {
 	s := p.b.scratch.take(p.size.total)
 	defer p.b.scratch.give(s)
 	zeros := p.readWeights(s)
-	clear(p.offset)
-	if p.zx != 0 && zeros {
-		parallel(p.o, max(1, 1<<16/max(p.k(), 1)), p.sumBody)
+	if !p.kept.summed || p.kept.zx != p.zx {
+		clear(p.offset)
+		if p.zx != 0 && zeros {
+			parallel(p.o, max(1, 1<<16/max(p.k(), 1)), p.sumBody)
+		}
+		p.kept.summed, p.kept.zx = p.kept.frozen && zeros, p.zx
 	}
 	if p.epilogue.prepare != nil {
 		if err := p.epilogue.prepare(); err != nil {
@@ -331,8 +362,7 @@ func (p *codeConv[A]) multiply(s *scratch, zeros bool) {
 			parallel(min(p.chunk, rows-p.base), grain, p.depthBody)
 		}
 	case p.stream != nil:
-		packed := scratchOf[byte](s, p.size.packed, p.packedSize())
-		gemm.PackB(packed, p.wt, p.o, p.k())
+		packed := p.pack(s)
 		p.base, p.group = 0, 0
 		p.product(p.stream, packed, scratchOf[byte](s, p.size.work, p.stream.Workspace()))
 	default:
@@ -342,11 +372,8 @@ func (p *codeConv[A]) multiply(s *scratch, zeros bool) {
 
 func (p *codeConv[A]) grouped(s *scratch, rows int) {
 	p.acc = scratchOf[int32](s, p.size.acc, p.chunk*p.o)
-	size, k := p.packedSize(), p.k()
-	packed := scratchOf[byte](s, p.size.packed, p.groups*size)
-	for g := range p.groups {
-		gemm.PackB(packed[g*size:], p.wt[g*p.og*k:(g+1)*p.og*k], p.og, k)
-	}
+	size := p.packedSize()
+	packed := p.pack(s)
 	grain := max(1<<14/p.o&^7, 8)
 	for p.base = 0; p.base < rows; p.base += p.chunk {
 		plan, n := p.main, min(p.chunk, rows-p.base)

@@ -23,6 +23,9 @@ import (
 	"github.com/goqat/goqat/train"
 )
 
+// artifactExt is the ending of files of tensorcore.
+const artifactExt = ".goqat"
+
 // maxModelFile bounds what is read into memory as a model.
 const maxModelFile = 4 << 30
 
@@ -59,18 +62,18 @@ func loadRunnable(path string, keep bool) (*graph.Graph, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		return g, nil
-	case tensorcore.Ext:
+	case artifactExt:
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}
-		g, err := tensorcore.Read(b)
+		art, err := tensorcore.Load(b)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		return g, nil
+		return art.Model().Graph, nil
 	default:
-		return nil, fmt.Errorf("--model: %s: unknown kind of file %q: want .onnx, .tflite or %s", path, ext, tensorcore.Ext)
+		return nil, fmt.Errorf("--model: %s: unknown kind of file %q: want .onnx, .tflite or %s", path, ext, artifactExt)
 	}
 }
 
