@@ -289,6 +289,13 @@ func TestMeasureAgreesWithEvaluate(t *testing.T) {
 	assert.Greater(t, row.PeakBytes, int64(8*28*28*16*4))
 }
 
+// TestTiesGoToTheFirst is the rule of train.Evaluate.
+func TestTiesGoToTheFirst(t *testing.T) {
+	row, err := Measure(t.Context(), newEcho(1, 3), vectors{x: [][]float32{{1, 1, 0}, {0, 2, 2}}, labels: []int32{0, 2}}, quick)
+	require.NoError(t, err)
+	assert.Equal(t, 0.5, *row.Accuracy)
+}
+
 func TestThisMachine(t *testing.T) {
 	m := ThisMachine()
 	assert.NotEmpty(t, m.CPU)

@@ -327,5 +327,8 @@ func (e *emit) zeroOf(zero graph.Value, d tensor.DType) (string, error) {
 	if zero.Absent() {
 		return "", nil
 	}
+	if s := e.dynamic[zero.ID()]; s != "" {
+		return s, nil
+	}
 	return e.zeroInitializer(&params{zero: zero, scheme: perOutput(zero)}, d)
 }

@@ -19,9 +19,7 @@ func init() {
 	registerReader("DynamicQuantizeLinear", opReader{class: layoutFollow, read: readDynamicQuantize})
 	registerWriter(backend.QuantizeLinear{}, opWriter{class: layoutFollow, write: writeQuantize})
 	registerWriter(backend.DequantizeLinear{}, opWriter{class: layoutFollow, write: writeDequantize})
-	registerWriter(backend.DynamicQuantizeLinear{}, opWriter{write: func(e *emit) error {
-		return unsupportedf("its scale and zero point have other shapes and types in ONNX")
-	}})
+	registerWriter(backend.DynamicQuantizeLinear{}, opWriter{class: layoutFollow, write: writeDynamicQuantize})
 }
 
 // quantizer reads what QuantizeLinear and DequantizeLinear share: it returns
@@ -219,6 +217,60 @@ func clipCodes(c *call, lo, hi float32) error {
 	return c.err
 }
 
+// writeDynamicQuantize writes codes, and scale and zero point, which the
+// operator gives as scalars and the zero point as a code.
+func writeDynamicQuantize(e *emit) error {
+	f := e.form()
+	x, err := e.in(0, f)
+	if err != nil {
+		return err
+	}
+	codes, scale, zero := e.n.Out[0], e.n.Out[1], e.n.Out[2]
+	e.value(codes).q = &params{scale: scale, zero: zero, scheme: quant.UInt8()}
+	e.direct = true
+	y := e.out(f)
+	s, z := e.unique(e.n.Name+".scale"), e.unique(e.n.Name+".zero")
+	e.addNode("DynamicQuantizeLinear", "", e.n.Name, []string{x}, []string{y, s, z})
+	e.dynamic[scale.ID()], e.dynamic[zero.ID()] = s, z
+	list := func(v graph.Value, from string) {
+		name := e.outName[v.ID()]
+		if name == "" {
+			name = e.unique(v.Name())
+		}
+		e.value(v).real[formNative] = name
+		e.addNode("Reshape", "", name, []string{from, e.ints(e.n.Name+".shape", []int{1})}, []string{name})
+	}
+	if e.uses(scale) {
+		list(scale, s)
+	}
+	if e.uses(zero) {
+		wide := e.unique(e.n.Name + ".zero")
+		e.addNode("Cast", "", wide, []string{z}, []string{wide}, attrInt("to", int(pb.Int32)))
+		list(zero, wide)
+	}
+	return nil
+}
+
+// uses reports whether v is a result, or an operand of more than operations
+// on codes.
+func (w *writer) uses(v graph.Value) bool {
+	if w.outName[v.ID()] != "" {
+		return true
+	}
+	for _, n := range w.g.Nodes() {
+		switch n.Op.(type) {
+		case backend.DequantizeLinear, backend.QuantizeLinear, backend.ConvInteger, backend.MatMulInteger:
+			continue
+		}
+		for _, in := range n.In {
+			if in == v {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // paramsOf returns the parameters in inputs s and z of a node.
 func (e *emit) paramsOf(s, z int, scheme quant.Scheme) *params {
 	p := &params{scale: e.n.In[s], scheme: scheme}
@@ -298,6 +350,9 @@ func (w *writer) axisOf(p *params, v graph.Value, f wform) (int, error) {
 // scaleZero stores the parameters of codes of type d: a scalar or a list of
 // each. The zero point is "" where it is absent.
 func (w *writer) scaleZero(p *params, d tensor.DType) (scale, zero string, err error) {
+	if s := w.dynamic[p.scale.ID()]; s != "" {
+		return s, w.dynamic[p.zero.ID()], nil
+	}
 	t := p.scale.Init()
 	if t == nil {
 		return "", "", unsupportedf("the scale %q is computed: convert the model first", p.scale.Name())

@@ -64,7 +64,7 @@ func tolerance(model string, form Form) (steps, share float64) {
 	switch model {
 	case "mobilenetv1-0.25", "mobilenetv2", "resnet8", "resnet18":
 		if form == FormQDQ {
-			return 2, 0.1
+			return 4, 0.5
 		}
 	}
 	return 1, 0.001

@@ -186,6 +186,7 @@ type writer struct {
 	names   map[string]bool
 	vals    map[int]*written
 	outName map[int]string
+	dynamic map[int]string    // scalars of DynamicQuantizeLinear by value
 	stored  map[string]string // initializers by value and view
 	reals   map[string]string // dequantized constants likewise
 	ext     external
@@ -205,7 +206,7 @@ func encode(g *graph.Graph, o WriteOptions) (*pb.Message, *external, error) {
 	if len(g.Outputs()) == 0 {
 		return nil, nil, errors.New("onnx: the graph has no output")
 	}
-	w := &writer{g: g, o: o, names: map[string]bool{}, vals: map[int]*written{}, outName: map[int]string{}, stored: map[string]string{}, reals: map[string]string{}}
+	w := &writer{g: g, o: o, names: map[string]bool{}, vals: map[int]*written{}, outName: map[int]string{}, dynamic: map[int]string{}, stored: map[string]string{}, reals: map[string]string{}}
 	if err := w.chooseOpset(); err != nil {
 		return nil, nil, err
 	}

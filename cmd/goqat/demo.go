@@ -62,7 +62,7 @@ type demo struct {
 func (a *app) demo(ctx context.Context, out, spec string, quick bool) error {
 	limit := 0
 	if quick {
-		limit = 1500
+		limit = 2500
 	}
 	start := time.Now()
 	set, err := a.openData(ctx, spec, 1, limit)
@@ -81,9 +81,9 @@ func (a *app) demo(ctx context.Context, out, spec string, quick bool) error {
 		return err
 	}
 	d := &demo{app: a, ctx: ctx, out: out, quick: quick, b: b, set: set, cfg: train.DefaultConfig()}
-	d.cfg.Epochs, d.cfg.LR = 5, 0.15
+	d.cfg.Epochs, d.cfg.Batch = 10, 64
 	if quick {
-		d.cfg.Epochs, d.cfg.Batch = 4, 64
+		d.cfg.Epochs, d.cfg.Batch = 6, 32
 	}
 	d.report = bench.Report{Title: "cnn on " + set.Name, Command: "goqat demo", Created: time.Now(), Machine: bench.ThisMachine(), Data: set.Name}
 	a.note("demo: %d training and %d validation samples of %v, %d classes", set.Train.Len(), set.Val.Len(), set.Train.Shape(), set.Train.Classes())
@@ -160,7 +160,7 @@ func (d *demo) bits() error {
 		if w[0] == 8 {
 			continue // Trained for each target below.
 		}
-		if acc, err = d.tune("qat "+name, prepared, state, qc, 2); err != nil {
+		if acc, err = d.tune("qat "+name, prepared, state, qc, 3); err != nil {
 			return err
 		}
 		d.report.Bits = append(d.report.Bits, bench.BitsPoint{Weights: w[0], Activations: w[1], Method: "qat", Accuracy: acc})
@@ -180,7 +180,7 @@ func (d *demo) calibrated(qc *qat.Config) (*graph.Graph, *program.State, error) 
 // tune trains a prepared model for some epochs and returns its accuracy.
 func (d *demo) tune(name string, g *graph.Graph, state *program.State, qc *qat.Config, epochs int) (float64, error) {
 	c := d.cfg
-	c.Epochs, c.LR = epochs, d.cfg.LR/5
+	c.Epochs, c.LR = epochs, d.cfg.LR/10
 	steps := int64(c.Epochs) * int64(d.set.Train.Len()/c.Batch)
 	p := newProgress(d.app, name)
 	res, err := train.Fit(d.ctx, g, c, train.Options{State: state, Train: d.set.Train, Val: d.set.Val, Phases: qc.Phases(steps), EvalMode: graph.Eval, Callbacks: []train.Callback{p}})
@@ -212,7 +212,7 @@ func (d *demo) targets() error {
 			if err != nil {
 				return err
 			}
-			if tr.prepared, err = d.tune("qat "+name, prepared, state, qc, 2); err != nil {
+			if tr.prepared, err = d.tune("qat "+name, prepared, state, qc, 3); err != nil {
 				return err
 			}
 			if err := state.StoreTo(d.ctx, prepared); err != nil {
