@@ -33,19 +33,8 @@ func (c *call) quantizer() (int, error) {
 		return 0, c.err
 	}
 	x, scale := c.in[0], c.in[1]
-	if scale.isConst() {
-		t, err := c.data(scale)
-		if err != nil {
-			return 0, err
-		}
-		if t.DType() != tensor.F32 {
-			return 0, formatf("scale %v", t)
-		}
-		for _, s := range t.F32() {
-			if !(s > 0) || math.IsInf(float64(s), 0) {
-				return 0, formatf("scale %v", s)
-			}
-		}
+	if err := c.checkScale(scale); err != nil {
+		return 0, err
 	}
 	n := scale.dims.Numel()
 	if z := c.x(2); z != nil {
@@ -67,6 +56,26 @@ func (c *call) quantizer() (int, error) {
 		return 0, formatf("%d scales along axis %d of %v", n, axis, x.dims)
 	}
 	return a, nil
+}
+
+// checkScale returns an error unless a constant scale is positive and finite.
+func (r *reader) checkScale(v *value) error {
+	if !v.isConst() {
+		return nil
+	}
+	t, err := r.data(v)
+	if err != nil {
+		return err
+	}
+	if t.DType() != tensor.F32 {
+		return formatf("scale %q is %v", v.name, t)
+	}
+	for _, s := range t.F32() {
+		if !(s > 0) || math.IsInf(float64(s), 0) {
+			return formatf("scale %q is %v", v.name, s)
+		}
+	}
+	return nil
 }
 
 func elemKnownCode(e pb.DataType) bool { return e == pb.Int8 || e == pb.Uint8 }

@@ -390,6 +390,9 @@ func schemeOf(d tensor.DType, axis int) quant.Scheme {
 // same shape: [1] or [channels] for constants. An absent zero point stays
 // absent.
 func (r *reader) scaleZero(scale, zero *value) (s, z graph.Value, err error) {
+	if err := r.checkScale(scale); err != nil {
+		return s, z, err
+	}
 	if s, err = r.flatList(scale); err != nil || zero == nil {
 		return s, z, err
 	}

@@ -18,13 +18,16 @@ import (
 func FromQDQ(ctx context.Context, g *graph.Graph, b backend.Backend) (*graph.Graph, *Config, error) {
 	// Constants that feed a pair, such as a DequantizeLinear of stored codes,
 	// are looked at through their producers; everything else is copied.
-	c := graph.NewCopy(g)
+	c := &qdqReader{Copy: graph.NewCopy(g), same: map[string]graph.Value{}}
 	cfg := Default()
 	found := false
+	lone := unpaired(g)
 	for _, n := range g.Nodes() {
 		dq, ok := n.Op.(backend.DequantizeLinear)
 		if !ok {
-			c.Node(n)
+			if _, q := n.Op.(backend.QuantizeLinear); !q || lone[n] {
+				c.Node(n)
+			}
 			continue
 		}
 		src := n.In[0]
@@ -40,19 +43,19 @@ func FromQDQ(ctx context.Context, g *graph.Graph, b backend.Backend) (*graph.Gra
 			}
 			found = true
 			cfg.Activations.Scheme = q.Scheme
-			out := c.Dst.ApplyNamed(n.Name+".fake", backend.FakeQuant{Rule: q.Rule, Scheme: q.Scheme}, c.Value(p.In[0]), c.Value(n.In[1]), c.Value(n.In[2]))
+			out := c.Dst.ApplyNamed(n.Name+".fake", backend.FakeQuant{Rule: q.Rule, Scheme: q.Scheme}, c.Value(p.In[0]), c.stored(n.In[1]), c.zeros(n, p.In))
 			if len(out) > 0 {
 				c.Set(n.Out[0], out[0])
 			}
 		case src.DType().Code():
-			v, err := weightFromCodes(c, n, dq)
+			v, err := c.weight(n, dq)
 			if err != nil {
 				return nil, nil, err
 			}
 			found = true
 			c.Set(n.Out[0], v)
 		case src.DType() == tensor.I32:
-			v, err := biasFromCodes(ctx, c, n, b)
+			v, err := biasFromCodes(ctx, c.Copy, n, b)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -71,15 +74,79 @@ func FromQDQ(ctx context.Context, g *graph.Graph, b backend.Backend) (*graph.Gra
 	return c.Dst, cfg, c.Dst.Err()
 }
 
+// unpaired returns the quantize nodes whose codes something other than a
+// dequantize node uses.
+func unpaired(g *graph.Graph) map[*graph.Node]bool {
+	lone := map[*graph.Node]bool{}
+	mark := func(v graph.Value) {
+		if n, _ := v.Producer(); n != nil {
+			lone[n] = true
+		}
+	}
+	for _, n := range g.Nodes() {
+		if _, ok := n.Op.(backend.DequantizeLinear); ok {
+			continue
+		}
+		for _, v := range n.In {
+			mark(v)
+		}
+	}
+	for _, o := range g.Outputs() {
+		mark(o.Value)
+	}
+	return lone
+}
+
+// qdqReader is a FromQDQ under way. Scales and zero points of equal contents
+// become one value, so that lowering sees which codes have one grid.
+type qdqReader struct {
+	*graph.Copy
+	same map[string]graph.Value
+}
+
+// stored returns the value in Dst for a stored scale or zero point.
+func (c *qdqReader) stored(v graph.Value) graph.Value {
+	t := v.Init()
+	if t == nil {
+		return c.Value(v)
+	}
+	key := t.Spec().String() + string(t.Bytes())
+	if w, ok := c.same[key]; ok {
+		return w
+	}
+	w := c.Value(v)
+	c.same[key] = w
+	return w
+}
+
+// zeros returns the zero point of a pair in Dst: that of n, that of its
+// partner, or zeros like the scale, which an absent one stands for.
+func (c *qdqReader) zeros(n *graph.Node, partner []graph.Value) graph.Value {
+	for _, in := range [][]graph.Value{n.In, partner} {
+		if len(in) > 2 && !in[2].Absent() {
+			return c.stored(in[2])
+		}
+	}
+	z := tensor.New(tensor.Spec{DType: tensor.I32, Shape: n.In[1].Shape()})
+	key := z.Spec().String() + string(z.Bytes())
+	if w, ok := c.same[key]; ok {
+		return w
+	}
+	w := c.Dst.Const(n.Name+".zero", z)
+	c.same[key] = w
+	return w
+}
+
 func sameContents(a, b graph.Value) bool {
 	x, y := a.Init(), b.Init()
 	return x != nil && y != nil && x.Spec().Equal(y.Spec()) && string(x.Bytes()) == string(y.Bytes())
 }
 
-// weightFromCodes makes a param of the real values of stored codes, and its
+// weight makes a param of the real values of stored codes, and its
 // quantizer.
-func weightFromCodes(c *graph.Copy, n *graph.Node, dq backend.DequantizeLinear) (graph.Value, error) {
-	codes, scale, zero := n.In[0].Init(), n.In[1].Init(), n.In[2].Init()
+func (c *qdqReader) weight(n *graph.Node, dq backend.DequantizeLinear) (graph.Value, error) {
+	z := c.zeros(n, nil)
+	codes, scale, zero := n.In[0].Init(), n.In[1].Init(), z.Init()
 	if codes == nil || scale == nil || zero == nil {
 		return graph.Value{}, fmt.Errorf("qat: %s: the codes, scale and zero point of a weight must be stored", n.Name)
 	}
@@ -105,7 +172,7 @@ func weightFromCodes(c *graph.Copy, n *graph.Node, dq backend.DequantizeLinear) 
 	w := tensor.New(tensor.Spec{DType: tensor.F32, Shape: codes.Shape()})
 	quant.DequantizeCodes(w.F32(), codes.I8(), scale.F32(), zero.I32(), l, 0, codes.Numel())
 	v := c.Dst.Param(n.Name+".weight", w)
-	out := c.Dst.ApplyNamed(n.Name+".fake", backend.FakeQuant{Rule: quant.ONNX, Scheme: s}, v, c.Value(n.In[1]), c.Value(n.In[2]))
+	out := c.Dst.ApplyNamed(n.Name+".fake", backend.FakeQuant{Rule: quant.ONNX, Scheme: s}, v, c.stored(n.In[1]), z)
 	if len(out) == 0 {
 		return graph.Value{}, c.Dst.Err()
 	}
@@ -117,6 +184,10 @@ func biasFromCodes(ctx context.Context, c *graph.Copy, n *graph.Node, b backend.
 	sub := graph.New()
 	var in []graph.Value
 	for _, v := range n.In {
+		if v.Absent() {
+			in = append(in, graph.Value{})
+			continue
+		}
 		if v.Init() == nil {
 			return graph.Value{}, fmt.Errorf("qat: %s: an int32 bias must be stored", n.Name)
 		}

@@ -62,7 +62,7 @@ type demo struct {
 func (a *app) demo(ctx context.Context, out, spec string, quick bool) error {
 	limit := 0
 	if quick {
-		limit = 2500
+		limit = 2000
 	}
 	start := time.Now()
 	set, err := a.openData(ctx, spec, 1, limit)
@@ -83,7 +83,7 @@ func (a *app) demo(ctx context.Context, out, spec string, quick bool) error {
 	d := &demo{app: a, ctx: ctx, out: out, quick: quick, b: b, set: set, cfg: train.DefaultConfig()}
 	d.cfg.Epochs, d.cfg.Batch = 10, 64
 	if quick {
-		d.cfg.Epochs, d.cfg.Batch = 6, 32
+		d.cfg.Epochs, d.cfg.Batch = 5, 32
 	}
 	d.report = bench.Report{Title: "cnn on " + set.Name, Command: "goqat demo", Created: time.Now(), Machine: bench.ThisMachine(), Data: set.Name}
 	a.note("demo: %d training and %d validation samples of %v, %d classes", set.Train.Len(), set.Val.Len(), set.Train.Shape(), set.Train.Classes())

@@ -134,9 +134,14 @@ func TestFilesComputeWhatTheModelDoes(t *testing.T) {
 			s, err = target.OpenGraph(ctx, g, cpu(t), 4)
 			require.NoError(t, err)
 			got := run(t, s, x)
-			scale := float64(step(t, m.Graph))
+			// The QDQ form read back computes in float between the codes.
+			most := 0.01
+			if to.Name() == "onnx-qdq" {
+				most = 1.01
+			}
+			most *= float64(step(t, m.Graph))
 			for i, w := range want.F32() {
-				require.LessOrEqual(t, math.Abs(float64(w-got.F32()[i])), 1.01*scale, "%s %s output %d", name, to.Name(), i)
+				require.LessOrEqual(t, math.Abs(float64(w-got.F32()[i])), most, "%s %s output %d", name, to.Name(), i)
 			}
 		}
 	}

@@ -109,6 +109,9 @@ func (r *rebuild) run() {
 		}
 		o := &r.operators[n]
 		r.at = n
+		if r.shapeArithmetic(o) {
+			continue
+		}
 		f := rebuilds[o.code]
 		if f == nil {
 			r.unsupported("")
@@ -131,6 +134,18 @@ func (r *rebuild) run() {
 			r.g.Output(unusedName(used, r.tensors[i].name, "output", n), v)
 		}
 	}
+}
+
+// shapeArithmetic reports whether o computes integers from shapes, as
+// converters do before RESHAPE for the sake of the batch. Nothing is made of
+// them: RESHAPE takes the shape of its result in the file, and other users
+// find no value.
+func (r *rebuild) shapeArithmetic(o *operator) bool {
+	switch o.code {
+	case opShape, opPack, opStridedSlice, opSlice, opConcatenation:
+		return len(o.out) == 1 && (r.tensors[o.out[0]].dtype == typeInt32 || r.tensors[o.out[0]].dtype == typeInt64)
+	}
+	return false
 }
 
 // unusedName returns name, or a name made from kind and number where it is

@@ -273,3 +273,13 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func runFloat(t *testing.T, g *graph.Graph, in *tensor.Tensor) *tensor.Tensor {
+	t.Helper()
+	ctx := context.Background()
+	s, err := target.OpenGraph(ctx, g, cpu(t), 0)
+	require.NoError(t, err)
+	y := tensor.New(s.Outputs()[0].Spec)
+	require.NoError(t, s.Run(ctx, []*tensor.Tensor{in}, []*tensor.Tensor{y}))
+	return y
+}

@@ -32,6 +32,8 @@ const (
 	opPadV2           = 60
 	opSlice           = 65
 	opExpandDims      = 70
+	opShape           = 77
+	opPack            = 83
 	opLeakyRelu       = 98
 	opQuantize        = 114
 	opHardSwish       = 117
@@ -92,6 +94,7 @@ type attributes struct {
 	beginMask, endMask         int
 	ellipsisMask, newAxisMask  int
 	shrinkMask                 int
+	outType, valuesCount       int
 	beta, alpha                float32
 	dims                       []int // new shape, squeezed dimensions
 }
@@ -134,6 +137,8 @@ func endMask(a *attributes) *int         { return &a.endMask }
 func ellipsisMask(a *attributes) *int    { return &a.ellipsisMask }
 func newAxisMask(a *attributes) *int     { return &a.newAxisMask }
 func shrinkMask(a *attributes) *int      { return &a.shrinkMask }
+func outType(a *attributes) *int         { return &a.outType }
+func valuesCount(a *attributes) *int     { return &a.valuesCount }
 func beta(a *attributes) *float32        { return &a.beta }
 func alpha(a *attributes) *float32       { return &a.alpha }
 func dims(a *attributes) *[]int          { return &a.dims }
@@ -161,8 +166,10 @@ var operatorDefs = map[int]operatorDef{
 		i8(4, activation), i32(5, dilationW).or(1), i32(6, dilationH).or(1)}},
 	opFullyConnected: {8, 4, []slot{i8(0, activation), i8(1, weightsFormat), i8(2, keepNumDims)}},
 	opReshape:        {17, 1, []slot{vec(0, dims)}},
-	opSqueeze:        {30, 2, []slot{vec(0, dims)}},
+	opSqueeze:        {30, 1, []slot{vec(0, dims)}},
 	opExpandDims:     {52, 1, nil},
+	opShape:          {55, 1, []slot{i8(0, outType)}},
+	opPack:           {59, 1, []slot{i32(0, valuesCount), i32(1, axis)}},
 	opSoftmax:        {9, 2, []slot{f32(0, beta)}},
 	opMean:           {27, 2, []slot{i8(0, keepDims)}},
 	opPad:            {22, 2, nil},
