@@ -123,22 +123,6 @@ func TestMemoryPlanIsRight(t *testing.T) {
 	require.Equal(t, apart, shared)
 }
 
-// TestStepAllocatesNothing counts allocations of inference steps; package
-// train counts those of training.
-func TestStepAllocatesNothing(t *testing.T) {
-	ctx := context.Background()
-	g, err := nn.Build("cnn", tensor.Shape{12, 12, 1}, 4, 1)
-	require.NoError(t, err)
-	p, err := program.Compile(ctx, g, program.Options{Backend: cpu(t), Batch: 4})
-	require.NoError(t, err)
-	require.NoError(t, p.Run(ctx))
-	require.Zero(t, testing.AllocsPerRun(20, func() {
-		if err := p.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	}))
-}
-
 func TestStateIsShared(t *testing.T) {
 	ctx := context.Background()
 	g := graph.New()

@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector allocates in steps that otherwise do not.
+
 package train
 
 import (

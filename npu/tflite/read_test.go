@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/goqat/goqat/backend"
@@ -283,3 +285,31 @@ func runFloat(t *testing.T, g *graph.Graph, in *tensor.Tensor) *tensor.Tensor {
 	require.NoError(t, s.Run(ctx, []*tensor.Tensor{in}, []*tensor.Tensor{y}))
 	return y
 }
+
+// The codes of whole models on random inputs are those of TFLite Micro, which
+// computed testdata/models.txt from the inputs of goldenInput.
+func TestModelsOfOthersComputeWhatTFLiteMicroDoes(t *testing.T) {
+	golden, err := os.ReadFile("testdata/models.txt")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(golden)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		path, codes, ok := strings.Cut(strings.TrimSpace(line), " ")
+		require.True(t, ok)
+		want, err := hex.DecodeString(codes)
+		require.NoError(t, err)
+		g, err := Read(shared(t, path))
+		require.NoError(t, err)
+		r := goldenInput()
+		ins, _ := ports(t, g)
+		var got []byte
+		for range 3 {
+			x, _ := randomCodes(r, ins[0])
+			got = append(got, runGraph(t, g, []*tensor.Tensor{x})[0].Bytes()...)
+		}
+		assert.Equal(t, want, got, path)
+	}
+}
+
+func goldenInput() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
