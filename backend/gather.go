@@ -6,7 +6,7 @@ import (
 	"github.com/goqat/goqat/tensor"
 )
 
-// ErrIndex: an index or label that the data holds is out of range.
+// ErrIndex says that an index or label that the data holds is out of range.
 var ErrIndex = errors.New("index out of range")
 
 // Gather picks slices of data along Axis. Inputs: data [a..., d, b...] of any

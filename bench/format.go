@@ -28,13 +28,6 @@ func percent(v *float64) string {
 	return strconv.FormatFloat(100**v, 'f', 2, 64) + " %"
 }
 
-func number(v *float64) string {
-	if v == nil {
-		return absent
-	}
-	return significant(*v)
-}
-
 // significant returns v with three digits that count, all of them when there
 // are more before the point.
 func significant(v float64) string {

@@ -44,7 +44,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 func serveFiles(files map[string][]byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if b, ok := files[r.URL.Path]; ok {
-			w.Write(b) //nolint:errcheck // the client sees a short body
+			w.Write(b) // the client sees a short body
 			return
 		}
 		http.NotFound(w, r)
@@ -119,7 +119,7 @@ func TestDownloadFailures(t *testing.T) {
 		}, "may have"},
 		"cut transfer": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "60")
-			w.Write(files[first][:30]) //nolint:errcheck // the point of the test
+			w.Write(files[first][:30]) // the point of the test
 		}, "broke off"},
 		"bomb": {serveFiles(map[string][]byte{first: zipped(t, make([]byte, 8<<20))}), "not the published file"},
 	}
@@ -162,7 +162,7 @@ func TestDownloadCanceled(t *testing.T) {
 	first := files["/"+c.files[0].name+".gz"]
 	c.mirrors = []string{serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "60")
-		w.Write(first[:20]) //nolint:errcheck // the client sees a short body
+		w.Write(first[:20]) // the client sees a short body
 		if f, ok := w.(http.Flusher); ok {
 			f.Flush()
 		}

@@ -1,8 +1,6 @@
 package onnx
 
 import (
-	"slices"
-
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/onnx/internal/pb"
@@ -300,7 +298,8 @@ func (e *emit) operandForm(in []graph.Value) (wform, *written) {
 		switch {
 		case ok:
 		case f == formFirst:
-			ok = e.isStored(v) && e.splittable(v) || !e.isStored(v) && len(s) == rank
+			// A constant dequantized along a channel keeps its layout.
+			ok = v.Init() != nil || !e.isStored(v) && len(s) == rank
 		case e.isStored(v):
 			ok = v.Init() != nil && s.Numel() == s.Last() && s.Last() == flat.c*flat.s
 		default:
@@ -313,10 +312,6 @@ func (e *emit) operandForm(in []graph.Value) (wform, *written) {
 	}
 	return f, flat
 }
-
-// splittable reports whether a stored operand can be given another layout: a
-// constant dequantized along a channel keeps its own.
-func (e *emit) splittable(v graph.Value) bool { return v.Init() != nil }
 
 // firstOperand is the view of a constant that broadcasts with an image
 // channels last, for the same image channels first.
@@ -405,12 +400,3 @@ func (r *reader) shapeInts(v *value) ([]dimension, bool) {
 
 // maxFold is the longest list of dimensions that is computed on.
 const maxFold = 1024
-
-// marksOf returns the marks of a constant, as many as it has elements.
-func marksOf(v *value) []mark {
-	m := slices.Clone(v.marks)
-	for len(m) < v.dims.Numel() && len(m) < maxFold {
-		m = append(m, markNone)
-	}
-	return m
-}

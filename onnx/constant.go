@@ -11,8 +11,8 @@ import (
 // Constants, and what exporters compute from shapes.
 func init() {
 	registerReader("Constant", opReader{read: readConstant})
-	registerReader("Shape", opReader{read: readShape})
-	registerReader("Size", opReader{read: func(c *call) error {
+	registerReader("Shape", opReader{class: layoutDims, read: readShape})
+	registerReader("Size", opReader{class: layoutDims, read: func(c *call) error {
 		if err := c.inputs(1, 1); err != nil {
 			return err
 		}

@@ -214,7 +214,7 @@ func TestHostileFiles(t *testing.T) {
 		{"negative pads", conv(attrInts("pads", []int{0, -1, 0, 0}))},
 		{"huge pads", conv(attrInts("pads", []int{math.MaxInt32, math.MaxInt32, math.MaxInt32, math.MaxInt32}))},
 		{"group 0", conv(attrInt("group", 0))},
-		{"group of all integers", conv(attrInt("group", math.MaxInt64))},
+		{"group of all integers", conv(attrInt("group", int64(math.MaxInt64)))},
 		{"group that does not divide", conv(attrInt("group", 3))},
 		{"another kernel_shape", conv(attrInts("kernel_shape", []int{5, 5}))},
 		{"kernel of 0", image(node("MaxPool", []string{"x"}, []string{"y"}, attrInts("kernel_shape", []int{0, 2})))},
@@ -229,7 +229,7 @@ func TestHostileFiles(t *testing.T) {
 		{"zero point of another type", quantizer([]float32{1}, []byte{0, 0, 0, 0, 0, 0, 0, 0}, pb.Int64)},
 		{"reshape to another size", xy([]*pb.Message{initializer("s", pb.Int64, []int64{1}, func(m *pb.Message) { m.Bytes(7, []byte{7}) })}, node("Reshape", []string{"x", "s"}, []string{"y"}))},
 		{"permutation", xy(nil, node("Transpose", []string{"x"}, []string{"y"}, attrInts("perm", []int{1, 1})))},
-		{"axis beyond the rank", xy(nil, node("Softmax", []string{"x"}, []string{"y"}, attrInt("axis", math.MinInt64)))},
+		{"axis beyond the rank", xy(nil, node("Softmax", []string{"x"}, []string{"y"}, attrInt("axis", int64(math.MinInt64))))},
 		{"huge constant", xy([]*pb.Message{initializer("s", pb.Int64, []int64{2}, func(m *pb.Message) { m.Bytes(7, []byte{0x80, 0x80, 0x40, 0x80, 0x80, 0x40}) })},
 			node("ConstantOfShape", []string{"s"}, []string{"c"}), node("Add", []string{"x", "c"}, []string{"y"}))},
 		{"external data", add("b", pb.Float, []int64{3}, externally("location", "w.bin"))},
@@ -356,7 +356,7 @@ func TestTruncation(t *testing.T) {
 		}
 		c := bytes.Clone(b)
 		for i := range c {
-			for _, x := range []byte{0x01, 0x80, 0xff} {
+			for _, x := range []byte{0x01, 0x80} {
 				c[i] ^= x
 				_, _, err := read(c, ReadOptions{})
 				if err != nil && !errors.Is(err, ErrFormat) && !errors.Is(err, ErrUnsupported) {

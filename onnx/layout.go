@@ -16,6 +16,8 @@ const (
 	// layoutMatrix multiplies its first input with a constant matrix, whose
 	// columns can be permuted instead of the input's.
 	layoutMatrix
+	// layoutDims looks at dimensions only.
+	layoutDims
 )
 
 // use is a node as the choice of layouts sees it; values are numbers, -1 for
@@ -57,6 +59,9 @@ func imageWishes(n int, nodes []use) (image, flat []wish) {
 			if o >= 0 {
 				outImage, outFlat = image[o], flat[o]
 			}
+		}
+		if u.class == layoutDims {
+			continue
 		}
 		for k, v := range u.in {
 			if v < 0 {

@@ -72,6 +72,14 @@ func tolerance(model string, form Form) (steps, share float64) {
 	return 1, 0.001
 }
 
+// shareOfPeer is the share of codes that another runtime may have otherwise:
+// ONNX Runtime adds codes in an order of its own, which decides a tie here and
+// there, and the networks with residuals carry it on.
+func shareOfPeer(model string) float64 {
+	_, share := tolerance(model, FormQDQ)
+	return min(share, 0.1)
+}
+
 // requireSteps requires equality within so many steps, and of all but a share.
 func requireSteps(t testing.TB, want, got *tensor.Tensor, scale, steps, share float64) {
 	t.Helper()
@@ -126,7 +134,7 @@ func TestQuantizedRoundTrip(t *testing.T) {
 				for _, form := range []Form{FormQDQ, FormQOperator} {
 					o := WriteOptions{Form: form}
 					steps, share := tolerance(m.Name, form)
-					exportQuantized(t, fmt.Sprintf("%s_%s_%v", c.name, m.Name, form), g, o, min(share, 0.1))
+					exportQuantized(t, fmt.Sprintf("%s_%s_%v", c.name, m.Name, form), g, o, shareOfPeer(m.Name))
 					b := bytesOf(t, g, o)
 					require.True(t, bytes.Equal(b, bytesOf(t, g, o)), "the bytes of two writings differ")
 					back, info, err := read(b, ReadOptions{})

@@ -31,8 +31,7 @@ type layerTest struct {
 	noBN     bool
 	gamma    func(c int) float32 // nil: around 1, both signs
 	outScale float32
-	differ   float64  // share of codes that may differ by one, 0.001 when 0
-	ops      []string // expected in the deployed graph
+	differ   float64 // share of codes that may differ by one, 0.001 when 0
 }
 
 func randomVector(r *rand.Rand, n int, f func(v float64) float64) *tensor.Tensor {

@@ -42,7 +42,8 @@ func codesMatMul(m backend.MatMul, a, b tensor.Spec) (y tensor.Shape, k, n int, 
 	if len(as) == 0 || len(bs) == 0 || len(as) == 1 && m.TransA || len(bs) == 1 && m.TransB {
 		return nil, 0, 0, bad()
 	}
-	rows, kb := 1, 0
+	var kb int
+	rows := 1
 	n = 1
 	switch {
 	case len(as) == 1:

@@ -88,7 +88,7 @@ func histogramCases(r *rand.Rand) []Case {
 	for i, v := range negative.F32() {
 		negative.F32()[i] = -3 * v
 	}
-	s = add("relu_then_negative", negative, s)
+	add("relu_then_negative", negative, s)
 	add("tiny", tensor.FromF32([]float32{1e-40, -1e-42, 0}, 3), unseen(64))
 	s = add("zeros", tensor.FromF32([]float32{0, 0}, 2), unseen(64))
 	add("zeros_then_powers", tensor.FromF32([]float32{1, 2, -4, 0.5}, 4), s)

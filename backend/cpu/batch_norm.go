@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -41,10 +42,25 @@ func init() {
 	}})
 }
 
-// affineRows computes y = x * scale + shift, one scale and shift a column.
-func affineRows[T float](y, x, scale, shift []T) {
-	c := len(scale)
-	shift = shift[:c]
+// normLoops are the loops over rows of channels; arguments of one value a
+// channel are columns of package codes.
+type normLoops[T float] struct {
+	// affine is y = x * scale + shift.
+	affine func(y, x, scale, shift []T, channels int)
+	// grad is dx = dy * ofDy + (x-mean) * ofX + plus.
+	grad func(dx, dy, x, ofDy, mean, ofX, plus []T, channels int)
+}
+
+func newNormLoops[T float]() normLoops[T] {
+	l := normLoops[T]{affine: affineRows[T], grad: normGradRows[T]}
+	if f, ok := any(&l).(*normLoops[float32]); ok {
+		*f = normLoops[float32]{affine: codes.Affine, grad: codes.NormGrad}
+	}
+	return l
+}
+
+func affineRows[T float](y, x, scale, shift []T, c int) {
+	scale, shift = scale[:c], shift[:c]
 	for o := 0; o+c <= len(x); o += c {
 		xr, yr := x[o:o+c], y[o:o+c]
 		for j, a := range scale {
@@ -53,13 +69,24 @@ func affineRows[T float](y, x, scale, shift []T) {
 	}
 }
 
+func normGradRows[T float](dx, dy, x, ofDy, mean, ofX, plus []T, c int) {
+	ofDy, mean, ofX, plus = ofDy[:c], mean[:c], ofX[:c], plus[:c]
+	for o := 0; o+c <= len(x); o += c {
+		d, v, r := dy[o:o+c], x[o:o+c], dx[o:o+c]
+		for j, a := range ofDy {
+			r[j] = T(d[j]*a) + T((v[j]-mean[j])*ofX[j]) + plus[j]
+		}
+	}
+}
+
 func bindBatchNormEval[T float](b *Backend, eps float32, out, in []*tensor.Tensor) func() error {
 	x, y := elements[T](in[0]), elements[T](out[0])
 	gamma, beta, mean, variance := elements[T](in[1]), elements[T](in[2]), elements[T](in[3]), elements[T](in[4])
 	c := len(gamma)
-	scale, shift := make([]T, c), make([]T, c)
+	scale, shift := make([]T, c+codes.Wrap), make([]T, c+codes.Wrap)
+	loops := newNormLoops[T]()
 	size, _ := rowChunks(len(x)/max(c, 1), c)
-	body := func(lo, hi int) { affineRows(y[lo*c:hi*c], x[lo*c:hi*c], scale, shift) }
+	body := func(lo, hi int) { loops.affine(y[lo*c:hi*c], x[lo*c:hi*c], scale, shift, c) }
 	return func() error {
 		if len(x) == 0 {
 			return nil
@@ -68,6 +95,8 @@ func bindBatchNormEval[T float](b *Backend, eps float32, out, in []*tensor.Tenso
 			a := float64(gamma[j]) / math.Sqrt(float64(variance[j])+float64(eps))
 			scale[j], shift[j] = T(a), T(float64(beta[j])-float64(float64(mean[j])*a))
 		}
+		codes.Repeat(scale, c)
+		codes.Repeat(shift, c)
 		parallel(len(x)/c, size, body)
 		return nil
 	}
@@ -87,7 +116,8 @@ func bindBatchNormTrain[T float](b *Backend, op backend.BatchNormTrain, out, in 
 	c := len(gamma)
 	rows := len(x) / max(c, 1)
 	size, count := rowChunks(rows, c)
-	scale, shift := make([]T, c), make([]T, c)
+	scale, shift := make([]T, c+codes.Wrap), make([]T, c+codes.Wrap)
+	loops := newNormLoops[T]()
 	var parts []float64
 	moments := func(lo, hi int) {
 		part := parts[lo/size*2*c : (lo/size+1)*2*c]
@@ -95,7 +125,7 @@ func bindBatchNormTrain[T float](b *Backend, op backend.BatchNormTrain, out, in 
 		// The first row as shift keeps the variance of values far from zero.
 		columnMoments(part[:c], part[c:], x[lo*c:hi*c], x[:c], c)
 	}
-	apply := func(lo, hi int) { affineRows(y[lo*c:hi*c], x[lo*c:hi*c], scale, shift) }
+	apply := func(lo, hi int) { loops.affine(y[lo*c:hi*c], x[lo*c:hi*c], scale, shift, c) }
 	n, momentum := float64(rows), float64(op.Momentum)
 	return func() error {
 		if len(x) == 0 {
@@ -123,6 +153,8 @@ func bindBatchNormTrain[T float](b *Backend, op backend.BatchNormTrain, out, in 
 			newVar[j] = T(rv + float64(momentum*(v*(n/(n-1))-rv)))
 		}
 		b.scratch.give(ws)
+		codes.Repeat(scale, c)
+		codes.Repeat(shift, c)
 		if y != nil {
 			parallel(rows, size, apply)
 		}
@@ -139,7 +171,8 @@ func bindBatchNormGrad[T float](b *Backend, eps *float32, out, in []*tensor.Tens
 	rows := len(x) / max(c, 1)
 	size, count := rowChunks(rows, c)
 	// dx = dy * ofDy + (x - mean) * ofX + plus
-	ofDy, ofX, plus := make([]T, c), make([]T, c), make([]T, c)
+	ofDy, ofX, plus, center := make([]T, c+codes.Wrap), make([]T, c+codes.Wrap), make([]T, c+codes.Wrap), make([]T, c+codes.Wrap)
+	loops := newNormLoops[T]()
 	var parts []float64
 	products := func(lo, hi int) {
 		part := parts[lo/size*2*c : (lo/size+1)*2*c]
@@ -147,18 +180,12 @@ func bindBatchNormGrad[T float](b *Backend, eps *float32, out, in []*tensor.Tens
 		columnProducts(part[:c], part[c:], dy[lo*c:hi*c], x[lo*c:hi*c], mean, c)
 	}
 	apply := func(lo, hi int) {
-		for o := lo * c; o < hi*c; o += c {
-			d, v, r := dy[o:o+c], x[o:o+c], dx[o:o+c]
-			m, b, p := mean[:c], ofX[:c], plus[:c]
-			for j, a := range ofDy[:c] {
-				r[j] = T(d[j]*a) + T((v[j]-m[j])*b[j]) + p[j]
-			}
-		}
+		loops.grad(dx[lo*c:hi*c], dy[lo*c:hi*c], x[lo*c:hi*c], ofDy, center, ofX, plus, c)
 	}
 	applyEval := func(lo, hi int) {
 		for o := lo * c; o < hi*c; o += c {
 			d, r := dy[o:o+c], dx[o:o+c]
-			for j, a := range ofDy {
+			for j, a := range ofDy[:c] {
 				r[j] = d[j] * a
 			}
 		}
@@ -201,6 +228,10 @@ func bindBatchNormGrad[T float](b *Backend, eps *float32, out, in []*tensor.Tens
 			plus[j] = T(-a * sums[j] / n)
 		}
 		b.scratch.give(ws)
+		copy(center, mean)
+		for _, columns := range [][]T{ofDy, center, ofX, plus} {
+			codes.Repeat(columns, c)
+		}
 		if dx != nil {
 			parallel(rows, size, apply)
 		}

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -24,31 +25,29 @@ func bindDequant(b *Backend, g convShape, out, in []*tensor.Tensor) (func() erro
 
 // dequantEpilogue stores float32(acc) * (sx * sw[c]) + bias[c].
 func dequantEpilogue(p codeProduct, y, sx, sw, bias []float32) accEpilogue {
-	scale := make([]float32, p.cols)
-	if bias == nil {
-		bias = make([]float32, p.cols)
-	}
+	scale, shift := make([]float32, p.cols+codes.Wrap), make([]float32, p.cols+codes.Wrap)
+	add := make([]int32, p.cols+codes.Wrap)
 	return accEpilogue{
 		prepare: func() error {
-			for i := range scale {
+			if p.cols == 0 {
+				return nil
+			}
+			for i := range p.cols {
 				s := sw[0]
 				if len(sw) > 1 {
 					s = sw[i]
 				}
 				scale[i] = sx[0] * s
 			}
+			copy(add, p.offset[:p.cols])
+			copy(shift, bias)
+			codes.Repeat(scale, p.cols)
+			codes.Repeat(shift, p.cols)
+			codes.Repeat(add, p.cols)
 			return nil
 		},
 		finish: func(lo, hi int, acc []int32) {
-			offset := p.offset[:len(scale)]
-			bias := bias[:len(scale)]
-			for r := lo; r < hi; r++ {
-				a := acc[(r-lo)*len(scale):][:len(scale)]
-				y := y[r*len(scale):][:len(scale)]
-				for i, s := range scale {
-					y[i] = float32(float32(a[i]+offset[i])*s) + bias[i]
-				}
-			}
+			codes.DequantizeSums(y[lo*p.cols:hi*p.cols], acc[:(hi-lo)*p.cols], add, scale, shift, p.cols)
 		},
 	}
 }

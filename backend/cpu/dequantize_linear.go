@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
@@ -32,8 +33,8 @@ func init() {
 		}})
 }
 
-func dequantizeCodes[T quant.Code](q *quantizer, y []float32, codes []T) func(lo, hi int) {
-	return func(lo, hi int) { quant.DequantizeCodes(y, codes, q.scale, q.zero, q.layout, lo, hi) }
+func dequantizeCodes[T quant.Code](q *quantizer, y []float32, x []T) func(lo, hi int) {
+	return func(lo, hi int) { codes.DequantizeCodes(y, x, q.scale, q.zero, q.layout, lo, hi) }
 }
 
 func dequantizeInt32(q *quantizer, y []float32, acc []int32) func(lo, hi int) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
@@ -16,7 +17,7 @@ func bindDynamicQuantizeLinear(b *Backend, _ backend.Op, out, in []*tensor.Tenso
 	s := quant.UInt8()
 	x := in[0].F32()
 	n := len(x)
-	codes := codesOf[uint8](out[0], n)
+	y := codesOf[uint8](out[0], n)
 	scale, zero := make([]float32, 1), make([]int32, 1)
 	if out[1] != nil {
 		scale = out[1].F32()
@@ -35,7 +36,7 @@ func bindDynamicQuantizeLinear(b *Backend, _ backend.Op, out, in []*tensor.Tenso
 		return nil
 	}
 	body := func(lo, hi int) {
-		quant.QuantizeCodes(quant.ONNX, codes, nil, x, scale, zero, qlo, qhi, l, lo, hi)
+		codes.Quantize(quant.ONNX, y, nil, x, scale, zero, qlo, qhi, l, lo, hi)
 	}
 	grain := grainFor(n, 4)
 	return func() error {

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
@@ -81,7 +82,7 @@ func bindFakeQuant(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() 
 	}
 	x, y, mask := in[0].F32(), f32Of(out[0], q.n), maskOf(out[1])
 	body := func(lo, hi int) {
-		if nan := quant.FakeQuantize(q.rule, y, mask, x, q.scale, q.zero, q.lo, q.hi, q.layout, lo, hi); nan > 0 {
+		if nan := codes.FakeQuantize(q.rule, y, mask, x, q.scale, q.zero, q.lo, q.hi, q.layout, lo, hi); nan > 0 {
 			q.nan.Add(int64(nan))
 		}
 	}
@@ -91,7 +92,7 @@ func bindFakeQuant(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() 
 func bindSTEGrad(_ *Backend, _ backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 	dx, dy, mask := out[0].F32(), in[0].F32(), in[1].Bytes()
 	grain := grainFor(len(dx), 1)
-	body := func(lo, hi int) { quant.STEGrad(dx, dy, mask, lo, hi) }
+	body := func(lo, hi int) { codes.STEGrad(dx, dy, mask, lo, hi) }
 	return func() error { parallel(len(dx), grain, body); return nil }, nil
 }
 

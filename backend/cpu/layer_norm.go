@@ -79,15 +79,11 @@ func bindLayerNorm[T float](op backend.LayerNorm, out, in []*tensor.Tensor) func
 			for i, v := range row {
 				dst[i] = (v - m) * s
 			}
-			if gamma != nil {
-				for i, g := range gamma {
-					dst[i] *= g
-				}
+			for i, g := range gamma { // None when absent.
+				dst[i] *= g
 			}
-			if beta != nil {
-				for i, b := range beta {
-					dst[i] += b
-				}
+			for i, b := range beta {
+				dst[i] += b
 			}
 		}
 	}

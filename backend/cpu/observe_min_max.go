@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
@@ -170,22 +171,8 @@ func (e *extremes) found(nan bool) {
 	}
 }
 
-// extremesOf widens [lo, hi] to hold x and reports whether there is a NaN. A
-// NaN fails the comparison with lo, so looking for one costs nothing.
+// extremesOf widens [lo, hi] to hold x and reports whether there is a NaN.
 func extremesOf(x []float32, lo, hi *float32) (nan bool) {
-	a, b := *lo, *hi
-	for _, v := range x {
-		if !(v >= a) {
-			if v != v {
-				nan = true
-				continue
-			}
-			a = v
-		}
-		if v > b {
-			b = v
-		}
-	}
-	*lo, *hi = a, b
+	*lo, *hi, nan = codes.Extremes(x, *lo, *hi)
 	return nan
 }

@@ -73,8 +73,10 @@ func bindCodePairs[T, A, B quant.Code](b *Backend, o codePair, out, in []*tensor
 	var product quant.MulParams
 	body := func(lo, hi int) {
 		// A broadcast operand is spread out for this tile first.
-		a, c, k := x, y, hi-lo
+		var a []A
+		var c []B
 		var mem *scratch
+		k := hi - lo
 		if !wx.plain || !wy.plain {
 			mem = b.scratch.take(2 * grain)
 			defer b.scratch.give(mem)

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
@@ -37,16 +38,16 @@ type requantizer struct {
 	sx, sw, sy []float32
 	zy, bias   []int32
 
-	add            []int32 // offset + bias
-	m              []quant.Multiplier
-	zero           int32
-	codeLo, codeHi int32
+	add []int32 // offset + bias
+	m   []quant.Multiplier
+	sum *codes.Requantizer
 }
 
 // epilogue returns the epilogue that writes codes and mask, out.
 func (q *requantizer) epilogue(p codeProduct, out []*tensor.Tensor) accEpilogue {
 	q.add = make([]int32, p.cols)
 	q.m = make([]quant.Multiplier, min(len(q.sw), p.cols))
+	q.sum = codes.NewRequantizer(q.rule, p.cols)
 	var mask []byte
 	if out[1] != nil {
 		mask = out[1].Bytes()
@@ -67,18 +68,11 @@ func (q *requantizer) epilogue(p codeProduct, out []*tensor.Tensor) accEpilogue 
 
 func finishCodes[T quant.Code](q *requantizer, dst []T, mask []byte, cols int) func(lo, hi int, acc []int32) {
 	return func(lo, hi int, acc []int32) {
-		add := q.add
-		for r := range hi - lo {
-			a := acc[r*cols:][:len(add)]
-			for i, f := range add {
-				a[i] += f
-			}
-		}
 		var bits []byte
 		if mask != nil {
 			bits = mask[lo*cols/8:]
 		}
-		quant.RequantizeCodes(q.rule, dst[lo*cols:hi*cols], bits, acc, q.m, q.zero, q.codeLo, q.codeHi, cols, 0, (hi-lo)*cols)
+		codes.Requantize(q.sum, dst[lo*cols:hi*cols], bits, acc[:(hi-lo)*cols])
 	}
 }
 
@@ -87,9 +81,9 @@ func finishCodes[T quant.Code](q *requantizer, dst []T, mask []byte, cols int) f
 func (q *requantizer) prepare(offset []int32) error {
 	lo, hi := q.scheme.Range()
 	sy := q.sy[0]
-	q.zero = q.zy[0]
-	if q.zero < lo || q.zero > hi {
-		return fmt.Errorf("cpu: zero point %d of the result is not in [%d, %d]", q.zero, lo, hi)
+	zero := q.zy[0]
+	if zero < lo || zero > hi {
+		return fmt.Errorf("cpu: zero point %d of the result is not in [%d, %d]", zero, lo, hi)
 	}
 	for i := range q.m {
 		q.m[i] = q.rule.NewMultiplier(q.sx[0], q.sw[i], sy)
@@ -97,11 +91,12 @@ func (q *requantizer) prepare(offset []int32) error {
 			return fmt.Errorf("cpu: scale %v * %v / %v of channel %d: %w", q.sx[0], q.sw[i], sy, i, backend.ErrNaN)
 		}
 	}
-	q.codeLo, q.codeHi = codeBounds(q.rule, q.lo, q.hi, sy, q.zero, lo, hi)
+	lo, hi = codeBounds(q.rule, q.lo, q.hi, sy, zero, lo, hi)
 	copy(q.add, offset)
 	for i, v := range q.bias {
 		q.add[i] += v
 	}
+	q.sum.Set(q.add, q.m, zero, lo, hi)
 	return nil
 }
 

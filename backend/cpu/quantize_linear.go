@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
@@ -22,9 +23,9 @@ func bindQuantizeLinear[T quant.Code](op backend.Op, out, in []*tensor.Tensor) (
 	if err != nil {
 		return nil, err
 	}
-	x, codes, mask := in[0].F32(), codesOf[T](out[0], q.n), maskOf(out[1])
+	x, y, mask := in[0].F32(), codesOf[T](out[0], q.n), maskOf(out[1])
 	body := func(lo, hi int) {
-		if nan := quant.QuantizeCodes(q.rule, codes, mask, x, q.scale, q.zero, q.lo, q.hi, q.layout, lo, hi); nan > 0 {
+		if nan := codes.Quantize(q.rule, y, mask, x, q.scale, q.zero, q.lo, q.hi, q.layout, lo, hi); nan > 0 {
 			q.nan.Add(int64(nan))
 		}
 	}

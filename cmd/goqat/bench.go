@@ -160,7 +160,7 @@ func (a *app) benchModel(ctx context.Context, path string, targets []string, val
 func benchTarget(ctx context.Context, t target.Target, m *qat.Model, val data.Dataset, o bench.Options, b backend.Backend) (bench.Row, error) {
 	art, err := t.Lower(ctx, m)
 	if err != nil {
-		return bench.Row{Target: t.Name(), Note: err.Error()}, nil //nolint:nilerr // A refused model is a result: the row says why.
+		return bench.Row{Target: t.Name(), Note: err.Error()}, nil // A refused model is a result: the row says why.
 	}
 	s, err := art.Open(ctx, b, o.Batch)
 	if err != nil {

@@ -125,14 +125,4 @@ func oneOf(flag, v string, list ...string) error {
 	return usagef("--%s %q: want one of %s", flag, v, strings.Join(list, ", "))
 }
 
-// firstError returns the first error that is not nil.
-func firstError(errs ...error) error {
-	for _, e := range errs {
-		if e != nil {
-			return e
-		}
-	}
-	return nil
-}
-
 var errNoResult = errors.New("nothing was computed")

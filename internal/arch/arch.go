@@ -32,6 +32,7 @@ var Levels = map[string]int{
 
 	"backend/cpu/internal/gemm":     2,
 	"backend/cpu/internal/channels": 3,
+	"backend/cpu/internal/codes":    3,
 	"backend/cpu":                   3,
 	"backend/gpu":                   3,
 	"graph":                         3,

@@ -1,6 +1,7 @@
 package pb
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"unicode/utf8"
@@ -105,7 +106,7 @@ const (
 func (d *decoder) each(message string, b []byte, f func(field) error) error {
 	for len(b) > 0 {
 		fail := func(err error) error {
-			if _, ok := err.(*FormatError); ok {
+			if inner := (*FormatError)(nil); errors.As(err, &inner) {
 				return err
 			}
 			return &FormatError{message, d.total - cap(b), err.Error()}

@@ -308,7 +308,8 @@ func (p *Plan[T]) tile(row, col int, scratch []T) {
 		k := min(p.k-k0, p.depth)
 		a, rs, cs := p.blockA(i0, rows, k0, k, scratch)
 		for j := j0; j < j1; j += p.kernel.wide {
-			b, w := p.b, p.ldb
+			var b []T
+			w := p.ldb
 			if p.packB {
 				w = p.panelWidth(j)
 				b = p.packed[j*p.k+k0*w:]
@@ -368,7 +369,8 @@ func (p *Plan[T]) slices(lo, hi int) {
 				a = a[k0:]
 			}
 			for j := 0; j < p.n; j += p.kernel.wide {
-				b, w := p.b, p.ldb
+				var b []T
+				w := p.ldb
 				if scratch != nil {
 					w = p.panelWidth(j)
 					b = scratch[:k*w]

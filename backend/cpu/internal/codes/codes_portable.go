@@ -1,0 +1,30 @@
+//go:build !amd64 || purego
+
+package codes
+
+import "github.com/goqat/goqat/quant"
+
+// The functions of this file do the elements that vectors can, from the first
+// on, and return their number: none.
+
+func vectors() bool { return false }
+
+func quantize(quant.Rule, []byte, []byte, []float32, *params) (n, nan int) { return 0, 0 }
+
+func fakeQuantize(quant.Rule, []float32, []byte, []float32, *params) (n, nan int) { return 0, 0 }
+
+func dequantizeCodes([]float32, []byte, bool, *params) int { return 0 }
+
+func steGrad([]float32, []float32, []byte) int { return 0 }
+
+func requantize([]byte, []byte, []int32, []int32, []float32, *params, int) int { return 0 }
+
+func dequantizeSums([]float32, []int32, []int32, []float32, []float32, int) int { return 0 }
+
+func affine([]float32, []float32, []float32, []float32, int) int { return 0 }
+
+func normGrad(_, _, _, _, _, _, _ []float32, _ int) int { return 0 }
+
+func extremes(_ []float32, lo, hi float32) (n int, least, most float32, nan bool) {
+	return 0, lo, hi, false
+}
