@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -121,6 +122,9 @@ func TestKill(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		s, err := checkpoint.Load(train.CheckpointDir(dir))
+		if last <= 1 && errors.Is(err, checkpoint.ErrNotFound) {
+			continue // Killed before the first one was whole.
+		}
 		require.NoError(t, err, "kill %d after step %d", k, last)
 		require.GreaterOrEqual(t, s.Step, last-1, "kill %d lost a checkpoint", k)
 		require.Equal(t, want.hashes[s.Step], stateHash(s), "kill %d: step %d", k, s.Step)

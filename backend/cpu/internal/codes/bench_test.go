@@ -11,11 +11,10 @@ import (
 // BenchmarkLoops measures tiles that stay in the caches.
 func BenchmarkLoops(b *testing.B) {
 	const n, channels = 16384, 64
-	x := reals(rand.New(rand.NewPCG(1, 2)), n, 0.1)
-	for i, v := range x {
-		if v != v {
-			x[i] = 1
-		}
+	r := rand.New(rand.NewPCG(1, 2))
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64() * 5)
 	}
 	y, mask, code, acc := make([]float32, n), make([]byte, n/8), make([]int8, n), make([]int32, n)
 	s, z, l := []float32{0.1}, []int32{3}, quant.Layout{Outer: 1, Channels: 1, Inner: n}
