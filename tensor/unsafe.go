@@ -25,6 +25,9 @@ func aligned(b []byte, d DType) bool {
 	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))%uintptr(d.Bytes(1)) == 0
 }
 
+// Raw returns the bytes of v, which it shares.
+func Raw[T Element](v []T) []byte { return bytesOf(v) }
+
 func bytesOf[T any](v []T) []byte {
 	if len(v) == 0 {
 		return []byte{}

@@ -138,8 +138,9 @@ const chunkElements = 1 << 19
 // with padding of code zx. It runs as a matrix product, one a group, depthwise
 // on channel vectors, or, for weights with a zero point, as it is written.
 type codeConv[A quant.Code] struct {
-	kept keptWeights
-	b    *Backend
+	padLine []byte // a line of zero points
+	kept    keptWeights
+	b       *Backend
 	convShape
 	x       []A
 	weights []int8 // nil when they must be shifted
@@ -208,7 +209,7 @@ func newCodeConv(b *Backend, g convShape, x, w *tensor.Tensor, zx, zw []int32, e
 }
 
 func bindCodeConv[A quant.Code](b *Backend, g convShape, x []A, w *tensor.Tensor, zx, zw []int32, epilogue func(codeProduct) accEpilogue) func() error {
-	p := &codeConv[A]{b: b, kept: keptWeights{frozen: w.Frozen()}, convShape: g, x: x, zxIn: zx, zwIn: zw, offset: make([]int32, g.o), pad: make([]A, g.c), zw: make([]int32, g.o)}
+	p := &codeConv[A]{b: b, kept: keptWeights{frozen: w.Frozen()}, convShape: g, x: x, zxIn: zx, zwIn: zw, offset: make([]int32, g.o), pad: make([]A, g.c), padLine: make([]byte, max(g.w*g.c, 1)), zw: make([]int32, g.o)}
 	if w.DType() == tensor.U8 {
 		p.shifted = w.U8()
 	} else {
@@ -280,6 +281,9 @@ func (p *codeConv[A]) run() error {
 	}
 	for i := range p.pad {
 		p.pad[i] = A(p.zx)
+	}
+	for i := range p.padLine {
+		p.padLine[i] = byte(A(p.zx))
 	}
 	s := p.b.scratch.take(p.size.total)
 	defer p.b.scratch.give(s)

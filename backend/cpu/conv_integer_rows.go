@@ -1,5 +1,11 @@
 package cpu
 
+import (
+	"encoding/binary"
+
+	"github.com/goqat/goqat/tensor"
+)
+
 // pixel returns image, and first input row and column, of output row r.
 func (g *convShape) pixel(r int) (n, y, x int) {
 	x = r % g.ow
@@ -11,8 +17,17 @@ func (g *convShape) pixel(r int) (n, y, x int) {
 // patches writes the codes under the kernel for rows [lo, hi) of the chunk,
 // the channels of the current group, to dst [hi-lo, kh, kw, cg].
 func (p *codeConv[A]) patches(dst []A, lo, hi int) {
-	// Taps that lie side by side in memory are copied at once.
-	side := p.groups == 1 && p.win.Dilation[1] == 1
+	if p.groups == 1 && p.win.Dilation[1] == 1 && p.kh <= maxLines {
+		k := p.k()
+		for r := lo; r < hi; {
+			// The outputs of one line at a time.
+			n, y, x := p.pixel(p.base + r)
+			count := min(hi-r, p.ow-(p.base+r)%p.ow)
+			p.patchLine(tensor.Raw(dst[(r-lo)*k:(r-lo+count)*k]), n, y, x, count)
+			r += count
+		}
+		return
+	}
 	for r := lo; r < hi; r++ {
 		n, y0, x0 := p.pixel(p.base + r)
 		for a := range p.kh {
@@ -24,10 +39,6 @@ func (p *codeConv[A]) patches(dst []A, lo, hi int) {
 				continue
 			}
 			line := p.x[(n*p.h+y)*p.w*p.c:][:p.w*p.c]
-			if side {
-				p.copySide(row, line, x0)
-				continue
-			}
 			for b := range p.kw {
 				tap := row[b*p.cg:][:p.cg]
 				if x := x0 + b*p.win.Dilation[1]; x < 0 || x >= p.w {
@@ -40,16 +51,63 @@ func (p *codeConv[A]) patches(dst []A, lo, hi int) {
 	}
 }
 
+// maxLines is the tallest kernel of patchLine.
+const maxLines = 16
+
+// patchLine writes the codes under the kernel for count outputs of one line,
+// the first at input row y and column x. The taps of a kernel row lie side by
+// side in memory and are copied at once.
+func (p *codeConv[A]) patchLine(dst []byte, n, y, x, count int) {
+	var lines [maxLines][]byte
+	raw, size, run := tensor.Raw(p.x), p.w*p.c, p.kw*p.c
+	for a := range p.kh {
+		lines[a] = p.padLine
+		if in := y + a*p.win.Dilation[0]; in >= 0 && in < p.h {
+			lines[a] = raw[(n*p.h+in)*size:][:size]
+		}
+	}
+	step := p.win.Stride[1]
+	for range count {
+		if x < 0 || x+p.kw > p.w {
+			for a := range p.kh {
+				p.copySide(dst[:run], lines[a], x)
+				dst = dst[run:]
+			}
+		} else {
+			from := x * p.c
+			for a := range p.kh {
+				src := lines[a][from:]
+				switch {
+				case run <= 8 && len(dst) >= 8 && len(src) >= 8:
+					// What is written too far is written again, rightly, next.
+					binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src))
+				case run <= 16 && run > 8 && len(dst) >= 16 && len(src) >= 16:
+					binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src))
+					binary.LittleEndian.PutUint64(dst[8:], binary.LittleEndian.Uint64(src[8:]))
+				default:
+					copy(dst[:run], src)
+				}
+				dst = dst[run:]
+			}
+		}
+		x += step
+	}
+}
+
 // copySide copies the pixels from x on to row, those outside the line being
 // padding.
-func (p *codeConv[A]) copySide(row, line []A, x int) {
+func (p *codeConv[A]) copySide(row, line []byte, x int) {
 	left := min(max(-x, 0), p.kw)
 	inside := max(min(p.w-x, p.kw), left) // the tap after the last one inside
-	p.fill(row[:left*p.c])
+	for edge := row[:left*p.c]; len(edge) > 0; {
+		edge = edge[copy(edge, p.padLine):]
+	}
 	if inside > left {
 		copy(row[left*p.c:inside*p.c], line[(x+left)*p.c:])
 	}
-	p.fill(row[inside*p.c:])
+	for rest := row[inside*p.c:]; len(rest) > 0; {
+		rest = rest[copy(rest, p.padLine):]
+	}
 }
 
 // fill writes zero points.
