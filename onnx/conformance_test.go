@@ -255,6 +255,9 @@ func (c *testCase) check(t testing.TB, o ReadOptions) (typed bool, err error) {
 // TestNodeCases runs the single-operator cases of the ONNX project: each one
 // gives the expected outputs or is refused with ErrUnsupported.
 func TestNodeCases(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole suite")
+	}
 	all := cases(t, "onnx-node/onnx-1.17.0-node.tar.xz")
 	passed, refused := 0, 0
 	for _, c := range all {

@@ -123,7 +123,7 @@ func TestQuantizedRoundTrip(t *testing.T) {
 		config *qat.Config
 	}{{"u8", qat.Default()}, {"s8", signed}, {"w4a4", qat.Bits(4, 4)}, {"w8a7", qat.Bits(8, 7)}, {"float_output", float}, {"mixed", mixed}, {"per_tensor", perTensor}} {
 		for _, m := range nn.Models() {
-			if testing.Short() && m.Input.Numel() > 1<<14 || c.name != "u8" && m.Input.Numel() > 1<<14 {
+			if testing.Short() && m.Input.Numel() > 1<<11 || c.name != "u8" && m.Input.Numel() > 1<<14 {
 				continue // Networks of full size.
 			}
 			t.Run(c.name+"/"+m.Name, func(t *testing.T) {

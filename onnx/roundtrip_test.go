@@ -91,7 +91,7 @@ func roundTrip(t *testing.T, g *graph.Graph, o WriteOptions) *graph.Graph {
 func TestZooRoundTrip(t *testing.T) {
 	for _, m := range nn.Models() {
 		t.Run(m.Name, func(t *testing.T) {
-			if testing.Short() && m.Input.Numel() > 1<<14 {
+			if testing.Short() && m.Input.Numel() > 1<<11 {
 				t.Skip("a network of full size")
 			}
 			g, err := nn.Build(m.Name, nil, 0, 1)

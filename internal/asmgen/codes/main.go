@@ -26,6 +26,8 @@ func main() {
 		os.Exit(2)
 	}
 	s.requantize()
+	s.requantizeFixed(true)
+	s.requantizeFixed(false)
 	for _, divide := range []bool{true, false} {
 		for _, away := range []bool{false, true} {
 			s.quantize(divide, away, false)

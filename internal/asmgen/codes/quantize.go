@@ -53,45 +53,6 @@ func (s isa) lowBytes() VecVirtual {
 	return s.constant(255)
 }
 
-func (s isa) requantize() {
-	s.begin("requantize", "dst, mask *byte, acc, add *int32, m *float32, p *[10]uint32, channels, step, n uintptr",
-		"writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m")
-	dst, mask, acc, add, m, p := arg("dst"), arg("mask"), arg("acc"), arg("add"), arg("m"), arg("p")
-	low, high, after := s.field(p, atLow), s.field(p, atHigh), s.field(p, atAfter)
-	lo, hi, bytes := s.field(p, atLo), s.field(p, atHi), s.lowBytes()
-	c, n := s.columns(), arg("n")
-	s.loop(n, func(tail Register) {
-		a, code := s.load(Mem{Base: acc}, tail), s.vec()
-		VPADDD(c.of(add), a, a)
-		VCVTDQ2PS(a, a)
-		VMULPS(c.of(m), a, a)
-		q := s.integers(a, low, high, false, nil, nil)
-		VPMAXSD(lo, q, code)
-		VPMINSD(hi, code, code)
-		bits := GP32()
-		if s.zmm {
-			in := K()
-			if tail != nil {
-				VPCMPEQD(q, code, tail, in)
-			} else {
-				VPCMPEQD(q, code, in)
-			}
-			KMOVW(in, bits)
-		} else {
-			VPCMPEQD(q, code, q)
-			VMOVMSKPS(q, bits)
-		}
-		VPADDD(after, code, code)
-		s.storeBytes(code, bytes, dst, tail)
-		s.storeBits("m", bits, mask, n, tail)
-		ADDQ(U8(uint8(s.bytes())), acc)
-		ADDQ(U8(uint8(s.lanes())), dst)
-		c.next()
-	})
-	VZEROUPPER()
-	RET()
-}
-
 func (s isa) quantize(divide, away, fake bool) {
 	name, args, doc := "quantize", "dst *byte", "writes codes"
 	if fake {

@@ -21,6 +21,13 @@ func BenchmarkLoops(b *testing.B) {
 	col, add := make([]float32, channels+Wrap), make([]int32, channels+Wrap)
 	q := NewRequantizer(quant.ONNX, channels)
 	q.Set(add, []quant.Multiplier{{M: 0.001}}, 3, -128, 127)
+	fixed := []quant.Rule{{Requant: quant.RequantQ31Double}, {Requant: quant.RequantQ31Single}}
+	var byFixed []*Requantizer
+	for _, r := range fixed {
+		q := NewRequantizer(r, channels)
+		q.Set(add, []quant.Multiplier{r.NewMultiplier(0.1, 0.1, 10)}, 3, -128, 127)
+		byFixed = append(byFixed, q)
+	}
 	for _, isa := range []string{"portable", "avx2", "avx512"} {
 		if err := gemm.SetMaxISA(isa); err != nil || gemm.ISA() != isa {
 			continue
@@ -35,6 +42,10 @@ func BenchmarkLoops(b *testing.B) {
 			{"fake away", func() { FakeQuantize(quant.TFLite, y, mask, x, s, z, -128, 127, l, 0, n) }},
 			{"requantize", func() { Requantize(q, code, nil, acc) }},
 			{"requantize mask", func() { Requantize(q, code, mask, acc) }},
+			{"requantize double", func() { Requantize(byFixed[0], code, nil, acc) }},
+			{"requantize double mask", func() { Requantize(byFixed[0], code, mask, acc) }},
+			{"requantize single", func() { Requantize(byFixed[1], code, nil, acc) }},
+			{"requantize single mask", func() { Requantize(byFixed[1], code, mask, acc) }},
 			{"dequantize", func() { DequantizeCodes(y, code, s, z, l, 0, n) }},
 			{"dequantize sums", func() { DequantizeSums(y, acc, add, col, col, channels) }},
 			{"ste", func() { STEGrad(y, x, mask, 0, n) }},

@@ -148,6 +148,26 @@ func requantize(dst, mask []byte, acc, add []int32, m []float32, p *params, chan
 	return n
 }
 
+func requantizeFixed(double bool, dst, mask []byte, acc, add, m, left, right []int32, p *params, channels int) int {
+	w := lanes()
+	n := count(w, len(acc))
+	if n == 0 {
+		return 0
+	}
+	b, u, step, size := unsafe.SliceData(mask), uintptr(channels), uintptr(w%channels), uintptr(n)
+	switch {
+	case w == 16 && double:
+		requantizeDoubleAVX512(&dst[0], b, &acc[0], &add[0], &m[0], &left[0], &right[0], p, u, step, size)
+	case w == 16:
+		requantizeSingleAVX512(&dst[0], b, &acc[0], &add[0], &m[0], &left[0], &right[0], p, u, step, size)
+	case double:
+		requantizeDoubleAVX2(&dst[0], b, &acc[0], &add[0], &m[0], &left[0], &right[0], p, u, step, size)
+	default:
+		requantizeSingleAVX2(&dst[0], b, &acc[0], &add[0], &m[0], &left[0], &right[0], p, u, step, size)
+	}
+	return n
+}
+
 func dequantizeSums(dst []float32, acc, add []int32, scale, bias []float32, channels int) int {
 	w := lanes()
 	n := count(w, len(acc))

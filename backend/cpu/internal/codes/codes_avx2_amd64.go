@@ -9,6 +9,16 @@ package codes
 //go:noescape
 func requantizeAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *float32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
 
+// requantizeDoubleAVX2 writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m * 2^(left-right-31), rounded twice; n is a multiple of 8.
+//
+//go:noescape
+func requantizeDoubleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+
+// requantizeSingleAVX2 writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m * 2^(left-right-31), rounded once; n is a multiple of 8.
+//
+//go:noescape
+func requantizeSingleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+
 // quantizeDivideEvenAVX2 writes codes of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape

@@ -35,30 +35,208 @@ loop:
 	VMULPS       (SI)(DI*4), Y6, Y6
 	VMAXPS       Y0, Y6, Y6
 	VMINPS       Y1, Y6, Y6
-	VCVTPS2DQ    Y6, Y7
-	VPMAXSD      Y3, Y7, Y6
-	VPMINSD      Y4, Y6, Y6
-	VPCMPEQD     Y7, Y6, Y7
-	VMOVMSKPS    Y7, R11
-	VPADDD       Y2, Y6, Y6
-	VPAND        Y5, Y6, Y6
-	VEXTRACTI128 $0x01, Y6, X7
-	VPACKUSDW    X7, X6, X7
-	VPACKUSWB    X7, X7, X7
-	VMOVQ        X7, (AX)
+	VCVTPS2DQ    Y6, Y6
+	VPMAXSD      Y3, Y6, Y7
+	VPMINSD      Y4, Y7, Y7
+	VPCMPEQD     Y6, Y7, Y6
+	VMOVMSKPS    Y6, R11
+	VPADDD       Y2, Y7, Y7
+	VPAND        Y5, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X6
+	VPACKUSDW    X6, X7, X6
+	VPACKUSWB    X6, X6, X6
+	VMOVQ        X6, (AX)
 	TESTQ        CX, CX
 	JE           mskip
 	MOVB         R11, (CX)
 	INCQ         CX
 
 mskip:
-	ADDQ    $0x20, DX
 	ADDQ    $0x08, AX
+	ADDQ    $0x20, DX
 	ADDQ    R8, DI
 	MOVQ    DI, R11
 	SUBQ    R9, R11
 	CMOVQGE R11, DI
 	SUBQ    $0x08, R10
+	JMP     loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func requantizeDoubleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+// Requires: AVX, AVX2, CMOV
+TEXT ·requantizeDoubleAVX2(SB), NOSPLIT, $0-88
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), CX
+	MOVQ         acc+16(FP), DX
+	MOVQ         add+24(FP), BX
+	MOVQ         m+32(FP), SI
+	MOVQ         left+40(FP), DI
+	MOVQ         right+48(FP), R8
+	MOVQ         p+56(FP), R9
+	VBROADCASTSS 16(R9), Y0
+	VBROADCASTSS 20(R9), Y1
+	VBROADCASTSS 24(R9), Y2
+	MOVL         $0x000000ff, R9
+	VMOVD        R9, X3
+	VPBROADCASTD X3, Y3
+	MOVL         $0x7fffffff, R9
+	VMOVD        R9, X4
+	VPBROADCASTD X4, Y4
+	MOVL         $0x00000001, R9
+	VMOVD        R9, X5
+	VPBROADCASTD X5, Y5
+	MOVL         $0xffffffff, R9
+	VMOVD        R9, X6
+	VPBROADCASTD X6, Y6
+	MOVL         $0x40000000, R9
+	VMOVD        R9, X7
+	VPBROADCASTD X7, Y7
+	VPSRLQ       $0x20, Y7, Y7
+	MOVQ         step+72(FP), R10
+	MOVQ         channels+64(FP), R11
+	XORQ         R9, R9
+	MOVQ         n+80(FP), R12
+
+loop:
+	CMPQ         R12, $0x08
+	JLT          tail
+	VMOVUPS      (DX), Y8
+	VPADDD       (BX)(R9*4), Y8, Y8
+	VMOVUPS      (DI)(R9*4), Y9
+	VPSLLVD      Y9, Y8, Y10
+	VPSRAVD      Y9, Y10, Y9
+	VPSRAD       $0x1f, Y8, Y11
+	VPXOR        Y4, Y11, Y11
+	VPCMPEQD     Y8, Y9, Y9
+	VBLENDVPS    Y9, Y10, Y11, Y10
+	VPMULDQ      (SI)(R9*4), Y10, Y8
+	VPSRLQ       $0x20, Y10, Y9
+	VPMULDQ      4(SI)(R9*4), Y9, Y9
+	VMOVUPS      (R8)(R9*4), Y10
+	VPADDQ       Y7, Y8, Y8
+	VPADDQ       Y7, Y9, Y9
+	VPSRLQ       $0x1f, Y8, Y8
+	VPSLLQ       $0x01, Y9, Y9
+	VPBLENDD     $0xaa, Y9, Y8, Y8
+	VPSLLVD      Y10, Y6, Y9
+	VPANDN       Y8, Y9, Y11
+	VPSRAD       $0x1f, Y8, Y12
+	VPADDD       Y12, Y11, Y11
+	VPSRAD       $0x01, Y9, Y9
+	VPADDD       Y9, Y11, Y11
+	VPSRAD       $0x1f, Y11, Y11
+	VPSRAVD      Y10, Y8, Y8
+	VPADDD       Y5, Y8, Y8
+	VPADDD       Y11, Y8, Y8
+	VPMAXSD      Y0, Y8, Y9
+	VPMINSD      Y1, Y9, Y9
+	VPCMPEQD     Y8, Y9, Y8
+	VMOVMSKPS    Y8, R13
+	VPADDD       Y2, Y9, Y9
+	VPAND        Y3, Y9, Y9
+	VEXTRACTI128 $0x01, Y9, X8
+	VPACKUSDW    X8, X9, X8
+	VPACKUSWB    X8, X8, X8
+	VMOVQ        X8, (AX)
+	TESTQ        CX, CX
+	JE           mskip
+	MOVB         R13, (CX)
+	INCQ         CX
+
+mskip:
+	ADDQ    $0x08, AX
+	ADDQ    $0x20, DX
+	ADDQ    R10, R9
+	MOVQ    R9, R13
+	SUBQ    R11, R13
+	CMOVQGE R13, R9
+	SUBQ    $0x08, R12
+	JMP     loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func requantizeSingleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+// Requires: AVX, AVX2, CMOV
+TEXT ·requantizeSingleAVX2(SB), NOSPLIT, $0-88
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), CX
+	MOVQ         acc+16(FP), DX
+	MOVQ         add+24(FP), BX
+	MOVQ         m+32(FP), SI
+	MOVQ         left+40(FP), DI
+	MOVQ         right+48(FP), R8
+	MOVQ         p+56(FP), R9
+	VBROADCASTSS 16(R9), Y0
+	VBROADCASTSS 20(R9), Y1
+	VBROADCASTSS 24(R9), Y2
+	MOVL         $0x000000ff, R9
+	VMOVD        R9, X3
+	VPBROADCASTD X3, Y3
+	MOVL         $0x7fffffff, R9
+	VMOVD        R9, X4
+	VPBROADCASTD X4, Y4
+	MOVL         $0x00000001, R9
+	VMOVD        R9, X5
+	VPBROADCASTD X5, Y5
+	MOVQ         step+72(FP), R10
+	MOVQ         channels+64(FP), R11
+	XORQ         R9, R9
+	MOVQ         n+80(FP), R12
+
+loop:
+	CMPQ         R12, $0x08
+	JLT          tail
+	VMOVUPS      (DX), Y6
+	VPADDD       (BX)(R9*4), Y6, Y6
+	VMOVUPS      (DI)(R9*4), Y7
+	VPSLLVD      Y7, Y6, Y8
+	VPSRAVD      Y7, Y8, Y7
+	VPSRAD       $0x1f, Y6, Y9
+	VPXOR        Y4, Y9, Y9
+	VPCMPEQD     Y6, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y9, Y8
+	VPMULDQ      (SI)(R9*4), Y8, Y6
+	VPSRLQ       $0x20, Y8, Y7
+	VPMULDQ      4(SI)(R9*4), Y7, Y7
+	VMOVUPS      (R8)(R9*4), Y8
+	VPSRLQ       $0x1f, Y6, Y9
+	VPSLLQ       $0x01, Y7, Y10
+	VPBLENDD     $0xaa, Y10, Y9, Y9
+	VPSRLQ       $0x1e, Y6, Y6
+	VPSLLQ       $0x02, Y7, Y7
+	VPBLENDD     $0xaa, Y7, Y6, Y6
+	VPSRAVD      Y8, Y9, Y7
+	VPSRLVD      Y8, Y6, Y6
+	VPAND        Y5, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VPMAXSD      Y0, Y7, Y6
+	VPMINSD      Y1, Y6, Y6
+	VPCMPEQD     Y7, Y6, Y7
+	VMOVMSKPS    Y7, R13
+	VPADDD       Y2, Y6, Y6
+	VPAND        Y3, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X7
+	VPACKUSDW    X7, X6, X7
+	VPACKUSWB    X7, X7, X7
+	VMOVQ        X7, (AX)
+	TESTQ        CX, CX
+	JE           mskip
+	MOVB         R13, (CX)
+	INCQ         CX
+
+mskip:
+	ADDQ    $0x08, AX
+	ADDQ    $0x20, DX
+	ADDQ    R10, R9
+	MOVQ    R9, R13
+	SUBQ    R11, R13
+	CMOVQGE R13, R9
+	SUBQ    $0x08, R12
 	JMP     loop
 
 tail:

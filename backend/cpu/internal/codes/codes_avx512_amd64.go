@@ -9,6 +9,16 @@ package codes
 //go:noescape
 func requantizeAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *float32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
 
+// requantizeDoubleAVX512 writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m * 2^(left-right-31), rounded twice; n is any number.
+//
+//go:noescape
+func requantizeDoubleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+
+// requantizeSingleAVX512 writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m * 2^(left-right-31), rounded once; n is any number.
+//
+//go:noescape
+func requantizeSingleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+
 // quantizeDivideEvenAVX512 writes codes of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape

@@ -32,13 +32,13 @@ loop:
 	VMULPS    (DI)(R8*4), Z5, Z5
 	VMAXPS    Z0, Z5, Z5
 	VMINPS    Z1, Z5, Z5
-	VCVTPS2DQ Z5, Z6
-	VPMAXSD   Z3, Z6, Z5
-	VPMINSD   Z4, Z5, Z5
-	VPCMPEQD  Z6, Z5, K1
+	VCVTPS2DQ Z5, Z5
+	VPMAXSD   Z3, Z5, Z6
+	VPMINSD   Z4, Z6, Z6
+	VPCMPEQD  Z5, Z6, K1
 	KMOVW     K1, CX
-	VPADDD    Z2, Z5, Z5
-	VPMOVDB   Z5, X5
+	VPADDD    Z2, Z6, Z6
+	VPMOVDB   Z6, X5
 	VMOVDQU8  X5, (AX)
 	TESTQ     DX, DX
 	JE        mskip
@@ -46,8 +46,8 @@ loop:
 	ADDQ      $0x02, DX
 
 mskip:
-	ADDQ    $0x40, BX
 	ADDQ    $0x10, AX
+	ADDQ    $0x40, BX
 	ADDQ    R9, R8
 	MOVQ    R8, CX
 	SUBQ    R10, CX
@@ -86,12 +86,291 @@ tail:
 	MOVB      CL, 1(DX)
 
 mskiptail:
-	ADDQ    $0x40, BX
 	ADDQ    $0x10, AX
+	ADDQ    $0x40, BX
 	ADDQ    R9, R8
 	MOVQ    R8, AX
 	SUBQ    R10, AX
 	CMOVQGE AX, R8
+
+done:
+	VZEROUPPER
+	RET
+
+// func requantizeDoubleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+TEXT ·requantizeDoubleAVX512(SB), NOSPLIT, $0-88
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), DX
+	MOVQ         acc+16(FP), BX
+	MOVQ         add+24(FP), SI
+	MOVQ         m+32(FP), DI
+	MOVQ         left+40(FP), R8
+	MOVQ         right+48(FP), R9
+	MOVQ         p+56(FP), CX
+	VBROADCASTSS 16(CX), Z0
+	VBROADCASTSS 20(CX), Z1
+	VBROADCASTSS 24(CX), Z2
+	MOVL         $0x7fffffff, CX
+	VMOVD        CX, X3
+	VPBROADCASTD X3, Z3
+	MOVL         $0x00000001, CX
+	VMOVD        CX, X4
+	VPBROADCASTD X4, Z4
+	MOVL         $0xffffffff, CX
+	VMOVD        CX, X5
+	VPBROADCASTD X5, Z5
+	MOVL         $0x40000000, CX
+	VMOVD        CX, X6
+	VPBROADCASTD X6, Z6
+	VPSRLQ       $0x20, Z6, Z6
+	MOVL         $0x0000aaaa, CX
+	KMOVW        CX, K1
+	MOVQ         step+72(FP), R11
+	MOVQ         channels+64(FP), R12
+	XORQ         R10, R10
+	MOVQ         n+80(FP), R13
+
+loop:
+	CMPQ      R13, $0x10
+	JLT       tail
+	VMOVUPS   (BX), Z7
+	VPADDD    (SI)(R10*4), Z7, Z7
+	VMOVUPS   (R8)(R10*4), Z8
+	VPSLLVD   Z8, Z7, Z9
+	VPSRAVD   Z8, Z9, Z8
+	VPSRAD    $0x1f, Z7, Z10
+	VPCMPD    $0x04, Z7, Z8, K2
+	VPXORD    Z3, Z10, K2, Z9
+	VPMULDQ   (DI)(R10*4), Z9, Z7
+	VPSRLQ    $0x20, Z9, Z8
+	VPMULDQ   4(DI)(R10*4), Z8, Z8
+	VMOVUPS   (R9)(R10*4), Z9
+	VPADDQ    Z6, Z7, Z7
+	VPADDQ    Z6, Z8, Z8
+	VPSRLQ    $0x1f, Z7, Z7
+	VPSLLQ    $0x01, Z8, Z8
+	VMOVDQA32 Z8, K1, Z7
+	VPSLLVD   Z9, Z5, Z8
+	VPANDND   Z7, Z8, Z10
+	VPSRAD    $0x1f, Z7, Z11
+	VPADDD    Z11, Z10, Z10
+	VPSRAD    $0x01, Z8, Z8
+	VPADDD    Z8, Z10, Z10
+	VPSRAD    $0x1f, Z10, Z10
+	VPSRAVD   Z9, Z7, Z7
+	VPADDD    Z4, Z7, Z7
+	VPADDD    Z10, Z7, Z7
+	VPMAXSD   Z0, Z7, Z8
+	VPMINSD   Z1, Z8, Z8
+	VPCMPEQD  Z7, Z8, K2
+	KMOVW     K2, CX
+	VPADDD    Z2, Z8, Z8
+	VPMOVDB   Z8, X7
+	VMOVDQU8  X7, (AX)
+	TESTQ     DX, DX
+	JE        mskip
+	MOVW      CX, (DX)
+	ADDQ      $0x02, DX
+
+mskip:
+	ADDQ    $0x10, AX
+	ADDQ    $0x40, BX
+	ADDQ    R11, R10
+	MOVQ    R10, CX
+	SUBQ    R12, CX
+	CMOVQGE CX, R10
+	SUBQ    $0x10, R13
+	JMP     loop
+
+tail:
+	TESTQ     R13, R13
+	JE        done
+	MOVQ      R13, CX
+	MOVL      $0x00000001, R14
+	SHLL      CL, R14
+	DECL      R14
+	KMOVW     R14, K2
+	VMOVUPS.Z (BX), K2, Z7
+	VPADDD    (SI)(R10*4), Z7, Z7
+	VMOVUPS   (R8)(R10*4), Z8
+	VPSLLVD   Z8, Z7, Z9
+	VPSRAVD   Z8, Z9, Z8
+	VPSRAD    $0x1f, Z7, Z10
+	VPCMPD    $0x04, Z7, Z8, K3
+	VPXORD    Z3, Z10, K3, Z9
+	VPMULDQ   (DI)(R10*4), Z9, Z3
+	VPSRLQ    $0x20, Z9, Z7
+	VPMULDQ   4(DI)(R10*4), Z7, Z7
+	VMOVUPS   (R9)(R10*4), Z8
+	VPADDQ    Z6, Z3, Z3
+	VPADDQ    Z6, Z7, Z7
+	VPSRLQ    $0x1f, Z3, Z3
+	VPSLLQ    $0x01, Z7, Z6
+	VMOVDQA32 Z6, K1, Z3
+	VPSLLVD   Z8, Z5, Z5
+	VPANDND   Z3, Z5, Z6
+	VPSRAD    $0x1f, Z3, Z7
+	VPADDD    Z7, Z6, Z6
+	VPSRAD    $0x01, Z5, Z5
+	VPADDD    Z5, Z6, Z6
+	VPSRAD    $0x1f, Z6, Z6
+	VPSRAVD   Z8, Z3, Z3
+	VPADDD    Z4, Z3, Z3
+	VPADDD    Z6, Z3, Z3
+	VPMAXSD   Z0, Z3, Z0
+	VPMINSD   Z1, Z0, Z0
+	VPCMPEQD  Z3, Z0, K2, K1
+	KMOVW     K1, CX
+	VPADDD    Z2, Z0, Z0
+	VPMOVDB   Z0, X0
+	VMOVDQU8  X0, K2, (AX)
+	TESTQ     DX, DX
+	JE        mskiptail
+	MOVB      CL, (DX)
+	CMPQ      R13, $0x08
+	JLE       mskiptail
+	SHRL      $0x08, CX
+	MOVB      CL, 1(DX)
+
+mskiptail:
+	ADDQ    $0x10, AX
+	ADDQ    $0x40, BX
+	ADDQ    R11, R10
+	MOVQ    R10, AX
+	SUBQ    R12, AX
+	CMOVQGE AX, R10
+
+done:
+	VZEROUPPER
+	RET
+
+// func requantizeSingleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+TEXT ·requantizeSingleAVX512(SB), NOSPLIT, $0-88
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), DX
+	MOVQ         acc+16(FP), BX
+	MOVQ         add+24(FP), SI
+	MOVQ         m+32(FP), DI
+	MOVQ         left+40(FP), R8
+	MOVQ         right+48(FP), R9
+	MOVQ         p+56(FP), CX
+	VBROADCASTSS 16(CX), Z0
+	VBROADCASTSS 20(CX), Z1
+	VBROADCASTSS 24(CX), Z2
+	MOVL         $0x7fffffff, CX
+	VMOVD        CX, X3
+	VPBROADCASTD X3, Z3
+	MOVL         $0x00000001, CX
+	VMOVD        CX, X4
+	VPBROADCASTD X4, Z4
+	MOVL         $0x0000aaaa, CX
+	KMOVW        CX, K1
+	MOVQ         step+72(FP), R11
+	MOVQ         channels+64(FP), R12
+	XORQ         R10, R10
+	MOVQ         n+80(FP), R13
+
+loop:
+	CMPQ      R13, $0x10
+	JLT       tail
+	VMOVUPS   (BX), Z5
+	VPADDD    (SI)(R10*4), Z5, Z5
+	VMOVUPS   (R8)(R10*4), Z6
+	VPSLLVD   Z6, Z5, Z7
+	VPSRAVD   Z6, Z7, Z6
+	VPSRAD    $0x1f, Z5, Z8
+	VPCMPD    $0x04, Z5, Z6, K2
+	VPXORD    Z3, Z8, K2, Z7
+	VPMULDQ   (DI)(R10*4), Z7, Z5
+	VPSRLQ    $0x20, Z7, Z6
+	VPMULDQ   4(DI)(R10*4), Z6, Z6
+	VMOVUPS   (R9)(R10*4), Z7
+	VPSRLQ    $0x1f, Z5, Z8
+	VPSLLQ    $0x01, Z6, Z9
+	VMOVDQA32 Z9, K1, Z8
+	VPSRLQ    $0x1e, Z5, Z5
+	VPSLLQ    $0x02, Z6, Z6
+	VMOVDQA32 Z6, K1, Z5
+	VPSRAVD   Z7, Z8, Z6
+	VPSRLVD   Z7, Z5, Z5
+	VPANDD    Z4, Z5, Z5
+	VPADDD    Z5, Z6, Z6
+	VPMAXSD   Z0, Z6, Z5
+	VPMINSD   Z1, Z5, Z5
+	VPCMPEQD  Z6, Z5, K2
+	KMOVW     K2, CX
+	VPADDD    Z2, Z5, Z5
+	VPMOVDB   Z5, X5
+	VMOVDQU8  X5, (AX)
+	TESTQ     DX, DX
+	JE        mskip
+	MOVW      CX, (DX)
+	ADDQ      $0x02, DX
+
+mskip:
+	ADDQ    $0x10, AX
+	ADDQ    $0x40, BX
+	ADDQ    R11, R10
+	MOVQ    R10, CX
+	SUBQ    R12, CX
+	CMOVQGE CX, R10
+	SUBQ    $0x10, R13
+	JMP     loop
+
+tail:
+	TESTQ     R13, R13
+	JE        done
+	MOVQ      R13, CX
+	MOVL      $0x00000001, R14
+	SHLL      CL, R14
+	DECL      R14
+	KMOVW     R14, K2
+	VMOVUPS.Z (BX), K2, Z5
+	VPADDD    (SI)(R10*4), Z5, Z5
+	VMOVUPS   (R8)(R10*4), Z6
+	VPSLLVD   Z6, Z5, Z7
+	VPSRAVD   Z6, Z7, Z6
+	VPSRAD    $0x1f, Z5, Z8
+	VPCMPD    $0x04, Z5, Z6, K3
+	VPXORD    Z3, Z8, K3, Z7
+	VPMULDQ   (DI)(R10*4), Z7, Z3
+	VPSRLQ    $0x20, Z7, Z5
+	VPMULDQ   4(DI)(R10*4), Z5, Z5
+	VMOVUPS   (R9)(R10*4), Z6
+	VPSRLQ    $0x1f, Z3, Z7
+	VPSLLQ    $0x01, Z5, Z8
+	VMOVDQA32 Z8, K1, Z7
+	VPSRLQ    $0x1e, Z3, Z3
+	VPSLLQ    $0x02, Z5, Z5
+	VMOVDQA32 Z5, K1, Z3
+	VPSRAVD   Z6, Z7, Z5
+	VPSRLVD   Z6, Z3, Z3
+	VPANDD    Z4, Z3, Z3
+	VPADDD    Z3, Z5, Z5
+	VPMAXSD   Z0, Z5, Z0
+	VPMINSD   Z1, Z0, Z0
+	VPCMPEQD  Z5, Z0, K2, K1
+	KMOVW     K1, CX
+	VPADDD    Z2, Z0, Z0
+	VPMOVDB   Z0, X0
+	VMOVDQU8  X0, K2, (AX)
+	TESTQ     DX, DX
+	JE        mskiptail
+	MOVB      CL, (DX)
+	CMPQ      R13, $0x08
+	JLE       mskiptail
+	SHRL      $0x08, CX
+	MOVB      CL, 1(DX)
+
+mskiptail:
+	ADDQ    $0x10, AX
+	ADDQ    $0x40, BX
+	ADDQ    R11, R10
+	MOVQ    R10, AX
+	SUBQ    R12, AX
+	CMOVQGE AX, R10
 
 done:
 	VZEROUPPER

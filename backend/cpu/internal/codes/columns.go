@@ -24,9 +24,11 @@ func signed[T quant.Code]() bool {
 type Requantizer struct {
 	rule         quant.Rule
 	channels     int
-	add          []int32
+	add          []int32 // columns
 	m            []quant.Multiplier
-	factor       []float32 // of m, columns
+	factor       []float32 // M of m, columns
+	fixed        []int32   // Q of m, columns, which the exponents follow:
+	left, right  []int32   // those above 0, and those below, negated
 	zero, lo, hi int32
 	p            params
 	exact        bool // the vectors compute the rule
@@ -35,29 +37,69 @@ type Requantizer struct {
 // NewRequantizer returns a requantizer of rows of channels, to be set before
 // it is used.
 func NewRequantizer(r quant.Rule, channels int) *Requantizer {
-	return &Requantizer{rule: r, channels: channels, add: make([]int32, channels+Wrap), factor: make([]float32, channels+Wrap)}
+	n := channels + Wrap
+	q := &Requantizer{rule: r, channels: channels, add: make([]int32, n)}
+	if r.Requant == quant.RequantFloat {
+		q.factor = make([]float32, n)
+	} else {
+		q.fixed, q.left, q.right = make([]int32, n), make([]int32, n), make([]int32, n)
+	}
+	return q
 }
 
 // Set sets what is added to the sums of each channel, and multiplier, one or
 // one a channel, zero point and range of the codes. It copies add and keeps m.
 func (q *Requantizer) Set(add []int32, m []quant.Multiplier, zero, lo, hi int32) {
 	q.m, q.zero, q.lo, q.hi = m, zero, lo, hi
-	q.exact = q.rule.Requant == quant.RequantFloat && q.rule.Rounding == quant.HalfEven && representable(zero, lo, hi)
+	q.exact = representable(zero, lo, hi)
 	if q.channels == 0 {
 		return
 	}
 	copy(q.add[:q.channels], add)
 	Repeat(q.add, q.channels)
+	if q.rule.Requant == quant.RequantFloat {
+		q.setFactors()
+	} else {
+		q.setFixed()
+	}
+	if q.exact {
+		q.p = clamping(zero, lo, hi)
+	}
+}
+
+func (q *Requantizer) setFactors() {
+	q.exact = q.exact && q.rule.Rounding == quant.HalfEven
 	for c := range q.factor[:q.channels] {
-		f := m[min(c, len(m)-1)].M
+		f := q.m[min(c, len(q.m)-1)].M
 		// A product that is not a number has a code of its own.
 		q.exact = q.exact && f-f == 0
 		q.factor[c] = f
 	}
 	Repeat(q.factor, q.channels)
-	if q.exact {
-		q.p = clamping(zero, lo, hi)
+}
+
+func (q *Requantizer) setFixed() {
+	for c := range q.fixed[:q.channels] {
+		m := q.m[min(c, len(q.m)-1)]
+		q.exact = q.exact && fixable(q.rule, m)
+		q.fixed[c], q.left[c], q.right[c] = m.Q, int32(max(m.Shift, 0)), int32(max(-m.Shift, 0))
 	}
+	Repeat(q.fixed, q.channels)
+	Repeat(q.left, q.channels)
+	Repeat(q.right, q.channels)
+}
+
+// fixable reports whether the vectors multiply by m as the rule does. Their
+// products, shifted right by 31 bits, have to fit an int32, which rules out
+// -2^31 * -2^31; and exponents are those of [quant.QuantizeMultiplier]. With
+// single rounding the vectors saturate sums that are shifted left, which the
+// rule does not: then the result must be beyond all codes, 2*exact away from
+// zero, both ways.
+func fixable(r quant.Rule, m quant.Multiplier) bool {
+	if m.Q == math.MinInt32 || m.Shift < -31 || m.Shift > 30 {
+		return false
+	}
+	return r.Requant == quant.RequantQ31Double || m.Shift <= 0 || m.Q == 0 || m.Q >= 4*exact || m.Q <= -4*exact
 }
 
 // Requantize adds to the sums acc what Set says, which may change them, and
@@ -65,9 +107,15 @@ func (q *Requantizer) Set(add []int32, m []quant.Multiplier, zero, lo, hi int32)
 // [quant.RequantizeCodes]. acc begins with channel 0.
 func Requantize[T quant.Code](q *Requantizer, dst []T, mask []byte, acc []int32) {
 	from := 0
-	if q.exact && len(acc) > 0 {
+	switch {
+	case !q.exact || len(acc) == 0:
+	case q.rule.Requant == quant.RequantFloat:
 		reach(q.channels, len(q.add), len(q.factor))
 		from = requantize(bytesOf(dst[:len(acc)]), bitsFrom(mask, 0, len(acc)), acc, q.add, q.factor, &q.p, q.channels)
+	default:
+		reach(q.channels, len(q.add), len(q.fixed), len(q.left), len(q.right))
+		from = requantizeFixed(q.rule.Requant == quant.RequantQ31Double, bytesOf(dst[:len(acc)]), bitsFrom(mask, 0, len(acc)),
+			acc, q.add, q.fixed, q.left, q.right, &q.p, q.channels)
 	}
 	if from == len(acc) {
 		return
