@@ -160,9 +160,6 @@ func source(t *testing.T, file, name string) string {
 
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
-// later are files that documents refer to before they exist in a checkout.
-var later = []string{"docs/report.png"}
-
 // TestLinks finds links to files that are not there.
 func TestLinks(t *testing.T) {
 	for _, doc := range documents(t) {
@@ -174,9 +171,6 @@ func TestLinks(t *testing.T) {
 				continue
 			}
 			path := filepath.ToSlash(filepath.Join(filepath.Dir(filepath.FromSlash(doc)), filepath.FromSlash(to)))
-			if slices.Contains(later, path) {
-				continue
-			}
 			_, err := os.Stat(filepath.Join(root, path))
 			assert.NoError(t, err, "%s: link to %s", doc, m[1])
 		}
