@@ -25,6 +25,9 @@ type benchFlags struct {
 	minTime                         time.Duration
 }
 
+// stdoutJSON is --json without a file.
+const stdoutJSON = "-"
+
 func newBench(a *app) *cobra.Command {
 	var f benchFlags
 	c := &cobra.Command{
@@ -35,7 +38,20 @@ or ptq, QDQ files) on the targets named. With --suite it runs the built-in
 benchmark of this machine instead.`,
 		Example: `  goqat bench --model run/model.onnx --model qat --targets onnx-qdq,tensorcore-cpu --data digits
   goqat bench --suite kernels --threads 1 --json`,
-		RunE: func(c *cobra.Command, _ []string) error {
+		// "--json FILE" is a flag without a value and an argument.
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 1 && f.json != stdoutJSON {
+				return fmt.Errorf("unexpected argument %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				f.json = args[0]
+			}
+			if f.json == stdoutJSON {
+				a.json, f.json = true, ""
+			}
 			if f.suite != "" {
 				if err := oneOf("suite", f.suite, bench.Suites()...); err != nil {
 					return err
@@ -55,7 +71,8 @@ benchmark of this machine instead.`,
 	p.StringArrayVar(&f.models, "model", nil, "model file or folder, any number of times")
 	p.StringSliceVar(&f.targets, "targets", nil, "targets to lower quantized models to")
 	p.StringVar(&f.data, "data", "", "DATASET to measure accuracy on")
-	p.StringVar(&f.json, "report", "", "also write the JSON report to this file")
+	p.StringVar(&f.json, "json", "", "print the report as JSON, or write it to a file: --json FILE")
+	p.Lookup("json").NoOptDefVal = stdoutJSON
 	p.StringVar(&f.html, "html", "", "also write an HTML report to this file")
 	p.IntVar(&f.batch, "batch", 1, "samples a run")
 	p.IntVar(&f.samples, "samples", 0, "use at most so many samples, 0 for all")
