@@ -522,7 +522,7 @@ func (w *writer) realCodes(codes graph.Value, p *params, view view, name string)
 		if err != nil {
 			return "", err
 		}
-		ok := false
+		var ok bool
 		if axis, ok = view.axis(shape, a); !ok {
 			return "", unsupportedf("scales of %q along axis %d, which the operator splits", codes.Name(), a)
 		}

@@ -234,11 +234,10 @@ func TestMemoryIsBoundedByTheFile(t *testing.T) {
 
 // shareBuffer encodes m with one buffer for all constants.
 func shareBuffer(m *model, data []byte) []byte {
-	b := encode(m)
 	marker := make([]byte, len(data))
 	copy(marker, "shared buffer")
 	m.tensors[1].data = marker
-	b = encode(m)
+	b := encode(m)
 	r := &reader{b: b}
 	g := r.table(r.target(0)).vector(2, 4).table(0)
 	ts := g.vector(0, 4)
