@@ -87,7 +87,7 @@ func TestCastRefuses(t *testing.T) {
 func TestAt(t *testing.T) {
 	require.EqualValues(t, -3, FromI8([]int8{-3}, 1).At(0))
 	require.EqualValues(t, 200, FromU8([]uint8{200}, 1).At(0))
-	require.EqualValues(t, -1<<40, FromI64([]int64{-1 << 40}, 1).At(0))
+	require.EqualValues(t, float64(-1<<40), FromI64([]int64{-1 << 40}, 1).At(0))
 	require.EqualValues(t, 2.5, FromF64([]float64{2.5}, 1).At(0))
 	m := New(Of(B1, 10))
 	m.Bytes()[1] = 2
