@@ -109,7 +109,7 @@ func TestKill(t *testing.T) {
 		requireWhole(t, s, killWeights)
 		last = s.Step
 	}
-	require.Positive(t, last, "the children got somewhere")
+	require.Greater(t, last, int64(rounds/2), "the children got somewhere")
 	t.Logf("%d kills, %d saves, %d temporary files left by kills", rounds, last+1, temps)
 
 	require.NoError(t, Save(t.Context(), dir, stateAt(last+1, last+1, killWeights)))
