@@ -42,13 +42,16 @@ var ErrSuite = errors.New("wrong benchmark")
 // errNotHere is the cause when this build cannot measure a figure.
 var errNotHere = errors.New("not in this build")
 
-// figure is one measurement of a suite.
+// figure is one measurement of a suite: of time, or of something that is
+// counted.
 type figure struct {
 	name, unit string
 	// prepare sets up what run does once.
 	prepare func(ctx context.Context, b backend.Backend) (run func(i int) error, err error)
 	// value turns the milliseconds of one run into the unit.
 	value func(ms float64) float64
+	// count, when not nil, is the figure, instead of a time.
+	count func(ctx context.Context, b backend.Backend) (float64, error)
 }
 
 // Suites returns the names of the suites.
@@ -140,6 +143,10 @@ func RunSuite(ctx context.Context, suite string, o SuiteOptions) ([]Result, erro
 }
 
 func (f *figure) measure(ctx context.Context, b backend.Backend, t Options) (Result, error) {
+	if f.count != nil {
+		v, err := f.count(ctx, b)
+		return Result{Name: f.name, Value: v, Unit: f.unit, ISA: cpu.ISA()}, err
+	}
 	run, err := f.prepare(ctx, b)
 	if err != nil {
 		return Result{}, err
@@ -149,6 +156,54 @@ func (f *figure) measure(ctx context.Context, b backend.Backend, t Options) (Res
 		return Result{}, err
 	}
 	return Result{Name: f.name, Value: f.value(slices.Min(times)), Unit: f.unit, ISA: cpu.ISA()}, nil
+}
+
+// Figure is a figure of a suite that was set up, to be measured again and
+// again, as in turns with the same work of another program.
+type Figure struct {
+	f   figure
+	run func(i int) error
+}
+
+// OpenFigure sets up the figure of a name in [SuiteNames] on b, for as many
+// threads as the process has. What it holds is freed with it.
+func OpenFigure(ctx context.Context, b backend.Backend, name string) (*Figure, error) {
+	for _, s := range Suites() {
+		fs, err := figures(s)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range fs {
+			if f.name != name {
+				continue
+			}
+			if f.count != nil {
+				return nil, fmt.Errorf("bench: %w: %s takes no time", ErrSuite, name)
+			}
+			run, err := f.prepare(ctx, b)
+			if err != nil {
+				return nil, fmt.Errorf("bench: %s: %w", name, err)
+			}
+			return &Figure{f, run}, nil
+		}
+	}
+	return nil, fmt.Errorf("bench: %w: no figure %q", ErrSuite, name)
+}
+
+// Unit returns the unit of [Figure.Value].
+func (f *Figure) Unit() string { return f.f.unit }
+
+// Value turns the milliseconds of a run into the unit of the figure.
+func (f *Figure) Value(ms float64) float64 { return f.f.value(ms) }
+
+// Times runs the figure as o says and returns the milliseconds of each run.
+func (f *Figure) Times(ctx context.Context, o Options) ([]float64, error) {
+	o.defaults()
+	times, err := timeRuns(ctx, wallClock(), o, f.run)
+	if err != nil {
+		return nil, fmt.Errorf("bench: %s: %w", f.f.name, err)
+	}
+	return times, nil
 }
 
 // milliseconds is the value of a figure whose unit is the time itself.

@@ -3,7 +3,9 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"runtime"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/data"
@@ -17,46 +19,92 @@ import (
 	"github.com/goqat/goqat/train"
 )
 
+// stepBatch is the number of samples of a training step.
+const stepBatch = 128
+
 // stepFigures are whole training steps: batch into the program, forward and
-// backward pass, SGD with momentum, loss back.
+// backward pass, SGD with momentum, loss back. Beside their time stand the
+// bytes that a step keeps from the forward to the backward pass and what it
+// allocates.
 func stepFigures() []figure {
 	var fs []figure
-	for _, model := range []string{"cnn", "mlp"} {
-		for _, kind := range []string{"float", "qat"} {
-			const batch = 128
-			fs = append(fs, figure{fmt.Sprintf("step/%s/%s/b%d", model, kind, batch), "ms", func(ctx context.Context, b backend.Backend) (func(int) error, error) {
-				return stepRun(ctx, b, model, kind == "qat", batch)
-			}, milliseconds})
+	each := func(do func(model, kind string)) {
+		for _, model := range []string{"cnn", "mlp"} {
+			for _, kind := range stepKinds {
+				do(model, kind)
+			}
 		}
 	}
+	each(func(model, kind string) {
+		fs = append(fs, figure{name: fmt.Sprintf("step/%s/%s/b%d", model, kind, stepBatch), unit: "ms", value: milliseconds,
+			prepare: func(ctx context.Context, b backend.Backend) (func(int) error, error) {
+				return stepRun(ctx, b, model, kind, stepBatch)
+			}})
+	})
+	each(func(model, kind string) {
+		fs = append(fs, figure{name: fmt.Sprintf("memory/%s/%s/b%d", model, kind, stepBatch), unit: "bytes",
+			count: func(ctx context.Context, b backend.Backend) (float64, error) {
+				s, _, err := compileStep(ctx, b, model, kind, stepBatch)
+				if err != nil {
+					return 0, err
+				}
+				return float64(s.Program().Memory().Saved), nil
+			}})
+	})
+	each(func(model, kind string) {
+		fs = append(fs, allocations(fmt.Sprintf("step/%s/%s/b%d", model, kind, stepBatch), func(ctx context.Context, b backend.Backend) (func(int) error, error) {
+			return stepRun(ctx, b, model, kind, stepBatch)
+		}))
+	})
 	return fs
 }
 
-func stepRun(ctx context.Context, b backend.Backend, model string, quantized bool, batch int) (func(int) error, error) {
+// The kinds of steps: float, quantized while ranges are observed, and
+// quantized on the deployed integers, after ranges and batch normalization
+// are frozen.
+const (
+	stepFloat  = "float"
+	stepQAT    = "qat"
+	stepFrozen = "qat-frozen"
+)
+
+var stepKinds = []string{stepFloat, stepQAT, stepFrozen}
+
+// compileStep compiles a step and makes batches for it.
+func compileStep(ctx context.Context, b backend.Backend, model, kind string, batch int) (*train.Step, []*data.Batch, error) {
 	sample := tensor.Shape{28, 28, 1}
 	g, err := build(model, sample, 10)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	d := noise{n: 4 * batch, shape: sample, classes: 10}
 	state, mode := program.NewState(b), graph.Mode{Train: true}
-	if quantized {
+	if kind != stepFloat {
 		qc := qat.Default()
 		if g, err = qat.Prepare(g, qc); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if state, err = qat.Calibrate(ctx, g, d, qat.DataOptions{Backend: b, Batch: batch, Samples: batch}); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		mode = qc.Phases(100)[0].Mode
+		phases := qc.Phases(100)
+		mode = phases[0].Mode
+		if kind == stepFrozen {
+			mode = phases[len(phases)-1].Mode
+		}
 	}
 	c := train.DefaultConfig()
 	c.Batch = batch
 	step, err := train.CompileStep(ctx, g, c, mode, state)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	batches, err := d.batches(batch)
+	return step, batches, err
+}
+
+func stepRun(ctx context.Context, b backend.Backend, model, kind string, batch int) (func(int) error, error) {
+	step, batches, err := compileStep(ctx, b, model, kind, batch)
 	if err != nil {
 		return nil, err
 	}
@@ -68,34 +116,82 @@ func stepRun(ctx context.Context, b backend.Backend, model string, quantized boo
 	}, nil
 }
 
-// inferenceFigures are runs of a session: samples in, logits out.
+// inferenceFigures are runs of a session: samples in, logits out, and what
+// they allocate.
 func inferenceFigures() []figure {
-	var fs []figure
+	var times, allocs []figure
 	add := func(sample tensor.Shape, classes, batch int, models ...string) {
 		for _, model := range models {
 			for _, kind := range []string{"float", "int8"} {
-				fs = append(fs, figure{fmt.Sprintf("infer/%s/%s/b%d", model, kind, batch), "ms", func(ctx context.Context, b backend.Backend) (func(int) error, error) {
-					return inferRun(ctx, b, model, kind == "int8", sample, classes, batch)
-				}, milliseconds})
+				f := figure{name: fmt.Sprintf("infer/%s/%s/b%d", model, kind, batch), unit: "ms", value: milliseconds,
+					prepare: func(ctx context.Context, b backend.Backend) (func(int) error, error) {
+						return inferRun(ctx, b, model, kind == "int8", sample, classes, batch)
+					}}
+				times, allocs = append(times, f), append(allocs, allocations(f.name, f.prepare))
 			}
 		}
 	}
 	add(tensor.Shape{28, 28, 1}, 10, 128, "cnn", "mlp")
 	add(tensor.Shape{224, 224, 3}, 1000, 1, "mobilenetv2", "resnet18")
-	return fs
+	return append(times, allocs...)
+}
+
+// allocations is the figure of what a run of another one allocates once it
+// has run a few times.
+func allocations(of string, prepare func(ctx context.Context, b backend.Backend) (func(int) error, error)) figure {
+	return figure{name: "allocs/" + of, unit: "allocs", count: func(ctx context.Context, b backend.Backend) (float64, error) {
+		run, err := prepare(ctx, b)
+		if err != nil {
+			return 0, err
+		}
+		return countAllocations(run)
+	}}
+}
+
+// countAllocations returns the allocations of a run, the fewest of several
+// counts: other goroutines of the process allocate, too.
+func countAllocations(run func(i int) error) (float64, error) {
+	const warmup, counts, runs = 3, 3, 5
+	for i := range warmup {
+		if err := run(i); err != nil {
+			return 0, err
+		}
+	}
+	least := math.Inf(1)
+	var before, after runtime.MemStats
+	for range counts {
+		runtime.ReadMemStats(&before)
+		for i := range runs {
+			if err := run(i); err != nil {
+				return 0, err
+			}
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, float64(after.Mallocs-before.Mallocs)/runs)
+	}
+	return least, nil
 }
 
 func inferRun(ctx context.Context, b backend.Backend, model string, integers bool, sample tensor.Shape, classes, batch int) (func(int) error, error) {
-	g, err := build(model, sample, classes)
+	d := noise{n: max(2*batch, 4), shape: sample, classes: classes}
+	g, err := inferGraph(ctx, b, model, integers, d)
 	if err != nil {
 		return nil, err
 	}
-	d := noise{n: max(2*batch, 4), shape: sample, classes: classes}
-	if integers {
-		if g, err = quantized(ctx, g, d, b); err != nil {
-			return nil, err
-		}
+	return sessionRun(ctx, b, g, d, batch)
+}
+
+// inferGraph returns a model of the zoo, or its integer model.
+func inferGraph(ctx context.Context, b backend.Backend, model string, integers bool, d noise) (*graph.Graph, error) {
+	g, err := build(model, d.shape, d.classes)
+	if err != nil || !integers {
+		return g, err
 	}
+	return quantized(ctx, g, d, b)
+}
+
+// sessionRun opens a session of g and runs it on samples of d.
+func sessionRun(ctx context.Context, b backend.Backend, g *graph.Graph, d noise, batch int) (func(int) error, error) {
 	s, err := target.OpenGraph(ctx, g, b, batch)
 	if err != nil {
 		return nil, err

@@ -90,7 +90,7 @@ func (a *app) suite(ctx context.Context, f *benchFlags) error {
 	}
 	return a.print(rs, func(w io.Writer) {
 		for _, r := range rs {
-			fmt.Fprintf(w, "%-28s %12.3f %-6s %s\n", r.Name, r.Value, r.Unit, r.ISA)
+			fmt.Fprintf(w, "%-40s %14.3f %-6s %s\n", r.Name, r.Value, r.Unit, r.ISA)
 		}
 	})
 }
