@@ -23,14 +23,20 @@ func newDoctor(a *app) *cobra.Command {
 
 // diagnosis is the JSON of doctor.
 type diagnosis struct {
-	OS       string         `json:"os"`
-	Arch     string         `json:"arch"`
-	Go       string         `json:"go"`
-	Cores    int            `json:"cores"`
-	Features []string       `json:"features"`
-	ISA      string         `json:"isa"`
-	Backends []backendState `json:"backends"`
-	Auto     string         `json:"auto"`
+	OS       string   `json:"os"`
+	Arch     string   `json:"arch"`
+	Go       string   `json:"go"`
+	Cores    int      `json:"cores"`
+	Features []string `json:"features"`
+	ISA      string   `json:"isa"`
+	// Kernels is the instruction set of each family of kernels, Sets those
+	// of the architecture.
+	Kernels  []gocpu.KernelISA      `json:"kernels"`
+	Sets     []gocpu.InstructionSet `json:"instruction_sets"`
+	MaxISA   string                 `json:"max_isa,omitempty"`
+	ISAError string                 `json:"isa_error,omitempty"`
+	Backends []backendState         `json:"backends"`
+	Auto     string                 `json:"auto"`
 }
 
 type backendState struct {
@@ -40,7 +46,11 @@ type backendState struct {
 }
 
 func (a *app) doctor() error {
-	d := diagnosis{OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(), Cores: runtime.GOMAXPROCS(0), Features: cpuFeatures(), ISA: gocpu.ISA()}
+	d := diagnosis{OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(), Cores: runtime.GOMAXPROCS(0), Features: cpuFeatures(), ISA: gocpu.ISA(),
+		Kernels: gocpu.KernelISAs(), Sets: gocpu.InstructionSets(), MaxISA: gocpu.MaxISA()}
+	if err := gocpu.ISAError(); err != nil {
+		d.ISAError = err.Error()
+	}
 	for _, n := range backend.Names() {
 		s := backendState{Name: n}
 		b, err := backend.Open(n)
@@ -59,7 +69,7 @@ func (a *app) doctor() error {
 	return a.print(d, func(w io.Writer) {
 		fmt.Fprintf(w, "%s/%s, %s, %d cores\n", d.OS, d.Arch, d.Go, d.Cores)
 		fmt.Fprintf(w, "CPU features: %s\n", strings.Join(d.Features, " "))
-		fmt.Fprintf(w, "CPU kernels:  %s (GOQAT_ISA lowers it)\n", d.ISA)
+		d.printISA(w)
 		for _, s := range d.Backends {
 			if s.Usable {
 				fmt.Fprintf(w, "backend %s: usable\n", s.Name)
@@ -69,6 +79,31 @@ func (a *app) doctor() error {
 		}
 		fmt.Fprintf(w, "auto takes: %s\n", d.Auto)
 	})
+}
+
+// printISA writes which instruction sets are used, and which are not and why.
+func (d *diagnosis) printISA(w io.Writer) {
+	if d.ISAError != "" {
+		fmt.Fprintf(w, "ignored:      %s\n", d.ISAError)
+	}
+	limit := "GOQAT_ISA lowers them"
+	if d.MaxISA != "" {
+		limit = "at most " + d.MaxISA + ", by GOQAT_ISA"
+	}
+	fmt.Fprintf(w, "CPU kernels (%s):\n", limit)
+	for _, k := range d.Kernels {
+		fmt.Fprintf(w, "  %-21s %s\n", k.Family, k.ISA)
+	}
+	for _, s := range d.Sets {
+		switch {
+		case s.Usable && s.Masked:
+			fmt.Fprintf(w, "  %-21s there, but masked\n", s.Name)
+		case s.InCPU && !s.Usable:
+			fmt.Fprintf(w, "  %-21s %s\n", s.Name, s.Why)
+		case !s.Usable:
+			fmt.Fprintf(w, "  %-21s not in this CPU\n", s.Name)
+		}
+	}
 }
 
 // cpuFeatures lists the vector and matrix units that matter to kernels.

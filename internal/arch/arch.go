@@ -30,6 +30,7 @@ var Levels = map[string]int{
 
 	"backend": 2,
 
+	"backend/cpu/internal/isa":      1,
 	"backend/cpu/internal/gemm":     2,
 	"backend/cpu/internal/channels": 3,
 	"backend/cpu/internal/codes":    3,

@@ -5,19 +5,18 @@ package channels
 import (
 	"unsafe"
 
-	"golang.org/x/sys/cpu"
-
-	"github.com/goqat/goqat/backend/cpu/internal/gemm"
+	"github.com/goqat/goqat/backend/cpu/internal/isa"
 )
 
 //go:generate go -C ../../../../internal/asmgen run ./channels -out ../../backend/cpu/internal/channels/channels_avx2_amd64.s -stubs ../../backend/cpu/internal/channels/channels_avx2_amd64.go -pkg channels
 
-// avx2 follows the instruction set of package gemm, so that one variable
-// switches all assembly off.
-var avx2 = cpu.X86.HasAVX2 && gemm.ISA() != "portable"
+func init() { vector.Add(isa.AVX2, true) }
+
+// avx2 reports whether the loops in assembly are in use.
+func avx2() bool { return vector.Kernel() }
 
 func machine(l *Loops[float32]) {
-	if avx2 {
+	if avx2() {
 		*l = Loops[float32]{Add: addF32, MulAdd: mulAddF32, SumTaps: sumTapsF32, Larger: largerF32}
 	}
 }
@@ -82,7 +81,7 @@ func largerF32(best []float32, where []int32, x []float32, position int32) {
 // largerInt8 and largerUint8 do as many elements as they can and return their
 // number.
 func largerInt8(best []int8, where []int32, x []int8, position int32) int {
-	if !avx2 {
+	if !avx2() {
 		return 0
 	}
 	if where == nil {
@@ -101,7 +100,7 @@ func largerInt8(best []int8, where []int32, x []int8, position int32) int {
 }
 
 func largerUint8(best []uint8, where []int32, x []uint8, position int32) int {
-	if !avx2 {
+	if !avx2() {
 		return 0
 	}
 	if where == nil {

@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/goqat/goqat/backend/cpu/internal/gemm"
+	"github.com/goqat/goqat/backend/cpu/internal/isa"
 	"github.com/goqat/goqat/quant"
 )
 
@@ -28,9 +28,9 @@ func BenchmarkLoops(b *testing.B) {
 		q.Set(add, []quant.Multiplier{r.NewMultiplier(0.1, 0.1, 10)}, 3, -128, 127)
 		byFixed = append(byFixed, q)
 	}
-	for _, isa := range []string{"portable", "avx2", "avx512"} {
-		if err := gemm.SetMaxISA(isa); err != nil || gemm.ISA() != isa {
-			continue
+	for _, set := range width.Sets() {
+		if err := isa.SetMax(set.String()); err != nil {
+			b.Fatal(err)
 		}
 		for _, c := range []struct {
 			name string
@@ -53,7 +53,7 @@ func BenchmarkLoops(b *testing.B) {
 			{"norm grad", func() { NormGrad(y, y, x, col, col, col, col, channels) }},
 			{"extremes", func() { Extremes(x, 0, 0) }},
 		} {
-			b.Run(isa+"/"+c.name, func(b *testing.B) {
+			b.Run(set.String()+"/"+c.name, func(b *testing.B) {
 				for b.Loop() {
 					c.f()
 				}
@@ -61,7 +61,7 @@ func BenchmarkLoops(b *testing.B) {
 			})
 		}
 	}
-	if err := gemm.SetMaxISA(""); err != nil {
+	if err := isa.SetMax(""); err != nil {
 		b.Fatal(err)
 	}
 }

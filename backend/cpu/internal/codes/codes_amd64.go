@@ -5,7 +5,7 @@ package codes
 import (
 	"unsafe"
 
-	"github.com/goqat/goqat/backend/cpu/internal/gemm"
+	"github.com/goqat/goqat/backend/cpu/internal/isa"
 	"github.com/goqat/goqat/quant"
 )
 
@@ -16,17 +16,14 @@ import (
 // on, and return their number: all with AVX-512, else whole vectors. Slices
 // are not empty, and those of one call as long as each other.
 
-// lanes returns the elements of a vector of the instruction set that package
-// gemm uses, so that one variable switches all assembly: 16, 8 or 0.
-func lanes() int {
-	switch gemm.ISA() {
-	case "avx512", "avx512vnni":
-		return 16
-	case "avx2", "avxvnni":
-		return 8
-	}
-	return 0
+func init() {
+	width.Add(isa.AVX2, 8)
+	width.Add(isa.AVX512, 16)
 }
+
+// lanes returns the elements of a vector of the instruction set in use: 16, 8
+// or 0.
+func lanes() int { return width.Kernel() }
 
 func vectors() bool { return lanes() > 0 }
 

@@ -11,19 +11,17 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/goqat/goqat/backend/cpu/internal/gemm"
+	"github.com/goqat/goqat/backend/cpu/internal/isa"
 	"github.com/goqat/goqat/quant"
 )
 
 // eachISA runs f with every instruction set that the machine has.
 func eachISA(t *testing.T, f func(t *testing.T)) {
-	for _, name := range []string{"avx512", "avx2", "portable"} {
-		require.NoError(t, gemm.SetMaxISA(name))
-		if gemm.ISA() == name {
-			t.Run(name, f)
-		}
+	t.Cleanup(func() { require.NoError(t, isa.SetMax("")) })
+	for _, s := range slices.Backward(width.Sets()) {
+		require.NoError(t, isa.SetMax(s.String()))
+		t.Run(s.String(), f)
 	}
-	require.NoError(t, gemm.SetMaxISA(""))
 }
 
 var rules = []quant.Rule{quant.ONNX, quant.PyTorch, quant.TFLite, {Reciprocal: true, Rounding: quant.HalfAway},

@@ -4,14 +4,18 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/goqat/goqat/backend/cpu/internal/isa"
 )
 
-// benchISA runs bench for every instruction set of the machine.
-func benchISA(b *testing.B, name string, bench func(b *testing.B)) {
-	for _, i := range isaNames {
-		if SetMaxISA(i) == nil && ISA() == i {
-			b.Run(name+"/isa="+i, bench)
+// benchISA runs bench for those of sets, the instruction sets with a kernel of
+// its kind.
+func benchISA(b *testing.B, sets []isa.Set, name string, bench func(b *testing.B)) {
+	for _, s := range sets {
+		if err := SetMaxISA(s.String()); err != nil {
+			b.Fatal(err)
 		}
+		b.Run(name+"/isa="+s.String(), bench)
 	}
 	_ = SetMaxISA("")
 }
@@ -42,7 +46,7 @@ func BenchmarkGEMM(b *testing.B) {
 		{"tn", 288, 64, 25088},
 	} {
 		name := fmt.Sprintf("dtype=f32/form=%s/m=%d/n=%d/k=%d", s.form, s.m, s.n, s.k)
-		benchISA(b, name, func(b *testing.B) {
+		benchISA(b, floatKernels.Sets(), name, func(b *testing.B) {
 			transA, transB := s.form[0] == 't', s.form[1] == 't'
 			lda, ldb := s.k, s.n
 			if transA {
@@ -75,7 +79,7 @@ func BenchmarkGEMM(b *testing.B) {
 }
 
 func benchInt[A Code](b *testing.B, dtype string, rng *rand.Rand, m, n, k int) {
-	benchISA(b, fmt.Sprintf("dtype=%s/m=%d/n=%d/k=%d", dtype, m, n, k), func(b *testing.B) {
+	benchISA(b, intKernels.Sets(), fmt.Sprintf("dtype=%s/m=%d/n=%d/k=%d", dtype, m, n, k), func(b *testing.B) {
 		a, w, packed := make([]A, m*k), make([]int8, n*k), make([]byte, PackedSize(n, k))
 		for i := range a {
 			a[i] = A(rng.IntN(256))

@@ -2,6 +2,17 @@
 
 package gemm
 
+import "github.com/goqat/goqat/backend/cpu/internal/isa"
+
+//go:generate go -C ../../../../internal/asmgen run ./gemm -kernel f32_avx512 -out ../../backend/cpu/internal/gemm/f32_avx512_amd64.s -stubs ../../backend/cpu/internal/gemm/f32_avx512_amd64.go -pkg gemm
+//go:generate go -C ../../../../internal/asmgen run ./gemm -kernel f32_avx2 -out ../../backend/cpu/internal/gemm/f32_avx2_amd64.s -stubs ../../backend/cpu/internal/gemm/f32_avx2_amd64.go -pkg gemm
+//go:generate go -C ../../../../internal/asmgen run ./gemm -kernel pack_avx2 -out ../../backend/cpu/internal/gemm/pack_avx2_amd64.s -stubs ../../backend/cpu/internal/gemm/pack_avx2_amd64.go -pkg gemm
+
+func init() {
+	floatKernels.Add(isa.AVX512, floatKernel[float32]{height: 14, wide: 32, narrow: 16, masked: true, tile: tileF32AVX512, transpose: transposeAVX2})
+	floatKernels.Add(isa.AVX2, floatKernel[float32]{height: 6, wide: 16, narrow: 8, tile: tileF32AVX2, transpose: transposeAVX2})
+}
+
 type f32AVX512 func(passes, k uintptr, a *float32, rsA, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
 
 // Kernels by height, tallest first.

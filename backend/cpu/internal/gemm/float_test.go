@@ -11,15 +11,6 @@ import (
 
 const canary = 12345.5
 
-// eachFloatISA is eachISA without those that differ in integers only.
-func eachFloatISA(t *testing.T, test func(t *testing.T)) {
-	eachISA(t, func(t *testing.T) {
-		if name := ISA(); name != "avxvnni" && name != "avx512vnni" {
-			test(t)
-		}
-	})
-}
-
 // guarded is a matrix inside a larger array, off every alignment.
 type guarded[T Float] struct {
 	all        []T

@@ -77,7 +77,7 @@ func NewIntRows[A Code](par Parallel, m, n, k int, rows func(dst []A, lo, hi int
 	checkShape(m, n, k)
 	var lowest A
 	lowest--
-	p := &IntPlan[A]{par: par, kernel: intKernelFor(), signed: lowest < 0, m: m, n: n, k: k, rows: rows, epilogue: epilogue}
+	p := &IntPlan[A]{par: par, kernel: intKernels.Kernel(), signed: lowest < 0, m: m, n: n, k: k, rows: rows, epilogue: epilogue}
 	p.body = p.tiles
 	if m == 0 {
 		return p

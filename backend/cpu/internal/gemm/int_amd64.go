@@ -2,6 +2,20 @@
 
 package gemm
 
+import "github.com/goqat/goqat/backend/cpu/internal/isa"
+
+//go:generate go -C ../../../../internal/asmgen run ./gemm -kernel u8_avx512vnni -out ../../backend/cpu/internal/gemm/u8_avx512vnni_amd64.s -stubs ../../backend/cpu/internal/gemm/u8_avx512vnni_amd64.go -pkg gemm
+//go:generate go -C ../../../../internal/asmgen run ./gemm -kernel u8_avxvnni -out ../../backend/cpu/internal/gemm/u8_avxvnni_amd64.s -stubs ../../backend/cpu/internal/gemm/u8_avxvnni_amd64.go -pkg gemm
+//go:generate go -C ../../../../internal/asmgen run ./gemm -kernel s16_avx512 -out ../../backend/cpu/internal/gemm/s16_avx512_amd64.s -stubs ../../backend/cpu/internal/gemm/s16_avx512_amd64.go -pkg gemm
+//go:generate go -C ../../../../internal/asmgen run ./gemm -kernel s16_avx2 -out ../../backend/cpu/internal/gemm/s16_avx2_amd64.s -stubs ../../backend/cpu/internal/gemm/s16_avx2_amd64.go -pkg gemm
+
+func init() {
+	intKernels.Add(isa.AVX512VNNI, intKernel{height: 14, panels: 2, unsigned: true, shift: shiftAVX2, bytes: bytesAVX512VNNI})
+	intKernels.Add(isa.AVX512, intKernel{height: 14, panels: 2, words: wordsAVX512, widen: widenAVX2})
+	intKernels.Add(isa.AVXVNNI, intKernel{height: 6, panels: 1, unsigned: true, shift: shiftAVX2, bytes: bytesAVXVNNI})
+	intKernels.Add(isa.AVX2, intKernel{height: 6, panels: 1, words: wordsAVX2, widen: widenAVX2})
+}
+
 // intTile is an assembly kernel: C is the element of A, M how columns are
 // selected.
 type intTile[C byte | int16, M uint64 | *int32] func(passes, k4 uintptr, a *C, rsA uintptr, b *byte, panel uintptr, init, c *int32, ldc uintptr, mask M)

@@ -1,57 +1,27 @@
 package gemm
 
-import (
-	"fmt"
-	"os"
-	"slices"
-	"strings"
-	"sync/atomic"
+import "github.com/goqat/goqat/backend/cpu/internal/isa"
+
+// The families of kernels. A file of kernels adds them in init.
+var (
+	intKernels   = isa.NewFamily("int8 product", portableInt())
+	floatKernels = isa.NewFamily("float32 product", portableFloat[float32]())
 )
 
-// isaNames are the instruction sets, each better than those before it.
-var isaNames = []string{"portable", "avx2", "avxvnni", "avx512", "avx512vnni"}
-
-const (
-	isaPortable = iota
-	isaAVX2
-	isaAVXVNNI
-	isaAVX512
-	isaAVX512VNNI
-)
-
-// isa is the index of the instruction set that new plans use.
-var isa atomic.Int32
-
-func init() {
-	// The variable is a means of testing: a name that does not exist is
-	// reported by SetMaxISA, here it changes nothing.
-	if SetMaxISA(os.Getenv("GOQAT_ISA")) != nil {
-		_ = SetMaxISA("")
+// floatKernelFor returns the kernel for T; float64 has the portable one only.
+func floatKernelFor[T Float]() floatKernel[T] {
+	var kr floatKernel[T]
+	if f, ok := any(&kr).(*floatKernel[float32]); ok {
+		*f = floatKernels.Kernel()
+		return kr
 	}
+	return portableFloat[T]()
 }
 
-// ISA returns the instruction set that new plans use: "portable", "avx2",
-// "avxvnni", "avx512" or "avx512vnni".
-func ISA() string { return isaNames[isa.Load()] }
+// ISA returns the instruction set that new integer products use, such as
+// "portable" or "avx512vnni".
+func ISA() string { return intKernels.Set().String() }
 
-// SetMaxISA makes new plans use the best instruction set of the machine that
-// is not better than name; "" is the best there is. Plans made before keep
-// theirs. It fails on a name that is not an instruction set. The environment
-// variable GOQAT_ISA sets it at start.
-func SetMaxISA(name string) error {
-	limit := len(isaNames) - 1
-	if name != "" {
-		limit = slices.Index(isaNames, name)
-		if limit < 0 {
-			return fmt.Errorf("gemm: instruction set %q is not one of %s", name, strings.Join(isaNames, ", "))
-		}
-	}
-	best := isaPortable
-	for i := 1; i <= limit; i++ {
-		if machineHas(i) {
-			best = i
-		}
-	}
-	isa.Store(int32(best))
-	return nil
-}
+// SetMaxISA is [isa.SetMax]: new plans use no instruction set better than
+// name. Plans made before keep theirs.
+func SetMaxISA(name string) error { return isa.SetMax(name) }
