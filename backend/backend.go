@@ -94,8 +94,39 @@ type Backend interface {
 // Recorder is implemented by backends that can record a whole step and replay
 // it with one call, as CUDA graphs do.
 type Recorder interface {
-	Record(step func() error) (Kernel, error)
+	// Record returns a kernel that runs all of step, in order, on the same
+	// buffers. The kernels must not be released before it. A backend that
+	// cannot record them returns [ErrUnsupported].
+	Record(step []Kernel) (Kernel, error)
 }
+
+// Releaser is implemented by backends whose memory is not Go's. What is not
+// released is found by the garbage collector, but later.
+type Releaser interface {
+	// Release gives back the memory behind buffers made by Alloc, the views
+	// of which must not be used any more, and kernels. Work that was started
+	// goes on with them to its end.
+	Release(b []Buffer, k []Kernel)
+}
+
+// Describer is implemented by backends that have something to say about their
+// device, one fact a line.
+type Describer interface {
+	Describe() []string
+}
+
+// KernelError says which kernel had a fault that showed after its Run had
+// returned.
+type KernelError struct {
+	Kernel Kernel
+	Err    error
+}
+
+// Error returns that of the cause.
+func (e *KernelError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *KernelError) Unwrap() error { return e.Err }
 
 // Sentinel errors, to be tested with errors.Is.
 var (
@@ -107,6 +138,9 @@ var (
 	ErrNoDevice = errors.New("no such device")
 	// ErrOutOfMemory: the device has too little memory.
 	ErrOutOfMemory = errors.New("out of memory")
+	// ErrLost: a fault after which this process cannot use the device any
+	// more; a fresh process can.
+	ErrLost = errors.New("device lost to this process")
 	// ErrNaN: a value that must be quantized is not a number.
 	ErrNaN = errors.New("value is not a number")
 )

@@ -40,6 +40,9 @@ func (e *MemoryError) Error() string {
 		e.Need>>20, e.Memory.Arena>>20, e.Memory.Params>>20, e.Memory.States>>20, e.Limit>>20)
 }
 
+// Unwrap returns [backend.ErrOutOfMemory].
+func (e *MemoryError) Unwrap() error { return backend.ErrOutOfMemory }
+
 const arenaAlign = 64
 
 // storage is one block of the arena, shared by a value and its views.
@@ -199,6 +202,9 @@ func (p *Program) build(ctx context.Context, limit int64) error {
 	if err != nil {
 		return err
 	}
+	if err := p.supported(pl); err != nil {
+		return err
+	}
 	p.account(pl)
 	if need := p.mem.Total(); limit > 0 && need > limit {
 		return &MemoryError{Need: need, Limit: limit, Memory: p.mem}
@@ -207,7 +213,7 @@ func (p *Program) build(ctx context.Context, limit int64) error {
 	if err := p.leaves(ctx, pl, bufs); err != nil {
 		return err
 	}
-	arena, err := p.b.Alloc(tensor.Of(tensor.U8, pl.total))
+	arena, err := p.alloc(tensor.Of(tensor.U8, pl.total))
 	if err != nil {
 		return fmt.Errorf("program: arena of %d bytes: %w", pl.total, err)
 	}
@@ -249,6 +255,15 @@ func (p *Program) build(ctx context.Context, limit int64) error {
 	return nil
 }
 
+// alloc allocates memory that Close gives back.
+func (p *Program) alloc(s tensor.Spec) (backend.Buffer, error) {
+	b, err := p.b.Alloc(s)
+	if err == nil {
+		p.owned = append(p.owned, b)
+	}
+	return b, err
+}
+
 func (p *Program) bind(n *graph.Node, buffer func(graph.Value) (backend.Buffer, error)) error {
 	in := make([]backend.Buffer, len(n.In))
 	out := make([]backend.Buffer, len(n.Out))
@@ -282,7 +297,7 @@ func (p *Program) bind(n *graph.Node, buffer func(graph.Value) (backend.Buffer, 
 // complete whichever program made it.
 func (p *Program) leaves(ctx context.Context, pl *plan, bufs map[int]backend.Buffer) error {
 	for _, v := range p.g.Inputs() {
-		b, err := p.b.Alloc(v.Spec())
+		b, err := p.alloc(v.Spec())
 		if err != nil {
 			return fmt.Errorf("program: input %s: %w", v.Name(), err)
 		}
@@ -302,7 +317,7 @@ func (p *Program) leaves(ctx context.Context, pl *plan, bufs map[int]backend.Buf
 		if !pl.used[v.ID()] {
 			continue
 		}
-		b, err := p.b.Alloc(v.Spec())
+		b, err := p.alloc(v.Spec())
 		if err == nil {
 			err = p.b.Write(ctx, b, v.Init().Bytes())
 		}

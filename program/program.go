@@ -54,6 +54,9 @@ type Program struct {
 	mem    Memory
 	// forward is the number of nodes before the backward pass, 0 without one.
 	forward int
+	// owned is the memory that is not the State's.
+	owned  []backend.Buffer
+	replay replay
 }
 
 type step struct {
@@ -111,7 +114,11 @@ func Compile(ctx context.Context, g *graph.Graph, o Options) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{b: b, state: o.State, g: low, inputs: map[string]backend.Buffer{}, outs: map[string]backend.Buffer{}, forward: forward}
-	return p, p.build(ctx, o.Memory)
+	if err := p.build(ctx, o.Memory); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
 }
 
 func differentiate(g *graph.Graph, o Options) error {
@@ -147,17 +154,49 @@ func (p *Program) Graph() *graph.Graph { return p.g }
 func (p *Program) State() *State { return p.state }
 
 // Run runs one step. It stops between operations when ctx is done. A fault
-// names the node.
+// names the node. From the second step on a backend that can record runs the
+// step as one.
 func (p *Program) Run(ctx context.Context) error {
-	for i := range p.steps {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := p.runStep(ctx, &p.steps[i]); err != nil {
-			return err
+	done, err := p.replayed(ctx)
+	if err != nil {
+		return p.locate(err)
+	}
+	if !done {
+		for i := range p.steps {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := p.runStep(ctx, &p.steps[i]); err != nil {
+				return err
+			}
 		}
 	}
-	return p.b.Sync(ctx)
+	if err := p.b.Sync(ctx); err != nil {
+		return p.locate(err)
+	}
+	return nil
+}
+
+// Close gives back the memory of the program, where the backend's is not
+// Go's. The State stays. A closed program must not run, nor must its outputs
+// be read.
+func (p *Program) Close() {
+	if p == nil {
+		return
+	}
+	r, ok := p.b.(backend.Releaser)
+	if !ok {
+		return
+	}
+	var ks []backend.Kernel
+	if p.replay.kernel != nil {
+		ks = append(ks, p.replay.kernel)
+	}
+	for _, s := range p.steps {
+		ks = append(ks, s.kernel)
+	}
+	r.Release(p.owned, ks)
+	p.steps, p.owned, p.replay = nil, nil, replay{}
 }
 
 func (p *Program) runStep(ctx context.Context, s *step) (err error) {
@@ -167,6 +206,10 @@ func (p *Program) runStep(ctx context.Context, s *step) (err error) {
 		}
 	}()
 	if err := s.kernel.Run(ctx); err != nil {
+		var late *backend.KernelError // Of an operation before, perhaps.
+		if errors.As(err, &late) {
+			return p.locate(err)
+		}
 		return nodeError(s.node, err)
 	}
 	return nil

@@ -51,6 +51,7 @@ func Evaluate(ctx context.Context, g *graph.Graph, d data.Dataset, o EvalOptions
 	if err != nil {
 		return Metrics{}, err
 	}
+	defer e.p.Close()
 	return e.run(ctx)
 }
 
@@ -71,6 +72,10 @@ func newEvaluator(ctx context.Context, g *graph.Graph, d data.Dataset, o EvalOpt
 	}
 	size := min(o.Batch, max(d.Len(), 1))
 	p, err := program.Compile(ctx, g, program.Options{Backend: o.Backend, State: o.State, Mode: o.Mode, Batch: size})
+	for tooLarge(err) && size > 1 {
+		size = (size + 1) / 2
+		p, err = program.Compile(ctx, g, program.Options{Backend: o.Backend, State: o.State, Mode: o.Mode, Batch: size})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("train: evaluation: %w", err)
 	}

@@ -47,7 +47,9 @@ type Options struct {
 	Resume bool
 	// Callbacks are told of every step and epoch.
 	Callbacks []Callback
-	// Memory bounds the bytes of the training program, 0 for no bound.
+	// Memory bounds the bytes of the training program, 0 for no bound. A batch
+	// that does not fit, into it or into the device, is computed in parts: see
+	// Result.MicroBatch.
 	Memory int64
 }
 
@@ -87,7 +89,12 @@ type Result struct {
 	History []EpochInfo
 	// Resumed is the step the run went on from, 0 for a run from the start.
 	Resumed int64
-	// Warnings tell of checkpoints that could not be used.
+	// MicroBatch is the number of samples computed at a time: the batch, or a
+	// part of it when memory did not suffice, with the gradients of the parts
+	// added up. Batch norm's statistics and observers then see the parts.
+	MicroBatch int
+	// Warnings tell of checkpoints that could not be used, and of batches that
+	// did not fit.
 	Warnings []string
 }
 
@@ -101,7 +108,8 @@ type trainer struct {
 	total  int64
 	perEp  int64
 
-	prog    *program.Program
+	unit    *unit
+	micro   int // Samples at a time, the batch unless it does not fit.
 	phase   int
 	eval    *evaluator
 	teacher *program.Program
@@ -116,6 +124,8 @@ type trainer struct {
 	move    *tensor.Tensor
 	loss    *tensor.Tensor
 	record  *metrics // nil without a folder
+
+	warnings []string
 }
 
 // Fit trains g, whose input is named [InputName] and whose result
@@ -131,12 +141,14 @@ func Fit(ctx context.Context, g *graph.Graph, c Config, o Options) (*Result, err
 	if err != nil {
 		return nil, err
 	}
-	defer t.loader.Close()
+	defer t.close()
 	res := &Result{State: t.state}
 	if o.Resume {
-		if res.Warnings, err = t.resume(ctx); err != nil {
+		w, err := t.resume(ctx)
+		if err != nil {
 			return nil, err
 		}
+		t.warnings = append(w, t.warnings...)
 		res.Resumed = t.step
 	}
 	cbs := o.Callbacks
@@ -150,8 +162,18 @@ func Fit(ctx context.Context, g *graph.Graph, c Config, o Options) (*Result, err
 		cbs = append([]Callback{m}, cbs...)
 	}
 	err = t.run(ctx, cbs)
-	res.Steps, res.History = t.step, t.history
+	res.Steps, res.History, res.MicroBatch, res.Warnings = t.step, t.history, t.micro, t.warnings
 	return res, err
+}
+
+// close gives back what the training holds beside the state.
+func (t *trainer) close() {
+	_ = t.loader.Close()
+	t.unit.close()
+	t.teacher.Close()
+	if t.eval != nil {
+		t.eval.p.Close()
+	}
 }
 
 func start(g *graph.Graph, c Config, o Options) (*trainer, error) {
@@ -177,7 +199,7 @@ func start(g *graph.Graph, c Config, o Options) (*trainer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	t := &trainer{g: g, c: c, o: o, state: o.State, loader: l, phase: -1, best: math.Inf(-1), bestAt: -1}
+	t := &trainer{g: g, c: c, o: o, state: o.State, loader: l, micro: c.Batch, phase: -1, best: math.Inf(-1), bestAt: -1}
 	t.perEp = int64(l.StepsPerEpoch())
 	if t.perEp < 1 {
 		_ = l.Close()
@@ -281,19 +303,13 @@ func (t *trainer) one(ctx context.Context, b *data.Batch) (StepInfo, error) {
 		t.move.F32()[0] = float32(t.c.momentum(t.step, t.total))
 		err = t.state.Write(ctx, stateMove, t.move)
 	}
+	var loss float64
 	if err == nil {
-		err = t.feed(ctx, b)
-	}
-	if err == nil {
-		err = t.prog.Run(ctx)
-	}
-	if err == nil {
-		err = t.prog.ReadOutput(ctx, lossName, t.loss)
+		loss, err = t.runParts(ctx, b)
 	}
 	if err != nil {
 		return StepInfo{}, fmt.Errorf("train: step %d: %w", t.step+1, err)
 	}
-	loss := float64(t.loss.F32()[0])
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return StepInfo{}, fmt.Errorf("train: step %d: loss is %v: lower the learning rate (now %.3g) or set clip_norm; checkpoints are from before: %w", t.step+1, loss, rate, ErrDiverged)
 	}
@@ -302,21 +318,22 @@ func (t *trainer) one(ctx context.Context, b *data.Batch) (StepInfo, error) {
 	return StepInfo{Step: t.step, Total: t.total, Epoch: int((t.step - 1) / t.perEp), Loss: loss, Rate: rate}, nil
 }
 
-// feed copies a batch to the inputs of the training program, and of the
+// feed copies samples to the inputs of the training program, and of the
 // teacher, whose answer is an input too.
-func (t *trainer) feed(ctx context.Context, b *data.Batch) error {
-	if err := setInput(ctx, t.prog, b.X); err != nil {
+func (t *trainer) feed(ctx context.Context, x, label *tensor.Tensor) error {
+	p := t.unit.prog
+	if err := setInput(ctx, p, x); err != nil {
 		return err
 	}
 	if t.c.Loss != "reconstruction" {
-		if err := t.prog.SetInput(ctx, labelName, b.Y); err != nil {
+		if err := p.SetInput(ctx, labelName, label); err != nil {
 			return err
 		}
 	}
 	if t.teacher == nil {
 		return nil
 	}
-	if err := setInput(ctx, t.teacher, b.X); err != nil {
+	if err := setInput(ctx, t.teacher, x); err != nil {
 		return err
 	}
 	if err := t.teacher.Run(ctx); err != nil {
@@ -326,7 +343,7 @@ func (t *trainer) feed(ctx context.Context, b *data.Batch) error {
 	if err != nil {
 		return err
 	}
-	return t.prog.SetInput(ctx, teachName, y)
+	return p.SetInput(ctx, teachName, y)
 }
 
 // setInput gives a batch to the model's input, whatever the shape it takes
@@ -363,17 +380,12 @@ func (t *trainer) enterPhase(ctx context.Context) error {
 	if k == t.phase {
 		return nil
 	}
-	t.prog = nil // The old arena may go before the next one comes.
-	p, err := t.c.compile(ctx, t.g, t.o.Phases[k].Mode, t.state, t.o.Memory)
-	if err != nil {
+	t.unit.close() // The old arena may go before the next one comes.
+	t.unit = nil
+	if err := t.compileFitting(ctx, t.o.Phases[k].Mode); err != nil {
 		return err
 	}
-	t.prog, t.phase = p, k
-	if t.o.Teacher != nil && t.teacher == nil {
-		if t.teacher, err = program.Compile(ctx, t.o.Teacher, program.Options{Backend: t.state.Backend(), Mode: graph.EvalFloat, Batch: t.c.Batch}); err != nil {
-			return fmt.Errorf("train: teacher: %w", err)
-		}
-	}
+	t.phase = k
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 
 	"github.com/goqat/goqat/data"
 	"github.com/goqat/goqat/tensor"
@@ -29,6 +30,9 @@ type progress struct {
 	Best   uint64 `json:"best_bits"`
 	BestAt int    `json:"best_at"`
 	Phases string `json:"phases"`
+	// MicroBatch is the number of samples computed at a time, 0 for the whole
+	// batch: a run that goes on adds gradients in the same order.
+	MicroBatch int `json:"micro_batch,omitempty"`
 }
 
 const keepPrefix = "keep."
@@ -41,13 +45,16 @@ func (t *trainer) save(ctx context.Context) error {
 	if err := t.record.flush(); err != nil {
 		return err
 	}
-	p := progress{t.c, t.o.Train.Len(), t.step, t.lossSum, t.history, math.Float64bits(t.best), t.bestAt, t.phasesHash()}
+	p := progress{t.c, t.o.Train.Len(), t.step, t.lossSum, t.history, math.Float64bits(t.best), t.bestAt, t.phasesHash(), t.micro % t.c.Batch}
 	meta, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("train: checkpoint: %w", err)
 	}
 	s := &checkpoint.State{Step: t.step, Meta: meta}
 	for _, name := range t.state.Names() {
+		if strings.HasPrefix(name, gradPrefix) {
+			continue
+		}
 		x, err := t.state.Read(ctx, name)
 		if err != nil {
 			return fmt.Errorf("train: checkpoint: %w", err)
@@ -90,6 +97,9 @@ func (t *trainer) resume(ctx context.Context) (warnings []string, err error) {
 	}
 	// Compile first, so that tensors of another model are found out by type.
 	t.step = p.Step
+	if m := p.MicroBatch; m > 0 && m < t.c.Batch && t.c.Batch%m == 0 {
+		t.micro = m
+	}
 	if t.step < t.total {
 		if err := t.enterPhase(ctx); err != nil {
 			return nil, err

@@ -1,0 +1,174 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/data"
+	"github.com/goqat/goqat/graph"
+	"github.com/goqat/goqat/program"
+	"github.com/goqat/goqat/tensor"
+)
+
+// gradPrefix is that of the states in which gradients are summed over the
+// micro-batches of a step. They are zero between steps.
+const gradPrefix = "train.grad."
+
+// unit is a compiled training step. When the step of a whole batch does not
+// fit into memory, it is cut into micro-batches: one program adds the
+// gradients of a part to states, each divided by the number of parts, and
+// after the last part another runs the optimizer on them and clears them. The
+// result is that of the whole batch but for the order of float additions,
+// except for what looks at a batch as a whole: batch norm's statistics and
+// observers see each part as a batch of its own.
+type unit struct {
+	prog   *program.Program // The whole step, or the gradients of one part.
+	update *program.Program // The optimizer, when there are parts.
+	parts  int
+}
+
+// compileUnit compiles the step of c.Batch samples, as micro-batches when
+// micro is less.
+func (c *Config) compileUnit(ctx context.Context, g *graph.Graph, mode graph.Mode, state *program.State, memory int64, micro int) (*unit, error) {
+	if micro >= c.Batch {
+		p, err := c.compile(ctx, g, mode, state, memory)
+		if err != nil {
+			return nil, err
+		}
+		return &unit{prog: p, parts: 1}, nil
+	}
+	parts := c.Batch / micro
+	opt := graph.New()
+	var params, sums []graph.Value // of opt
+	p, err := program.Compile(ctx, g, program.Options{State: state, Mode: mode, Batch: micro, Extend: c.addLoss, Loss: lossName, Memory: memory,
+		Update: func(g *graph.Graph, ps, grads []graph.Value) error {
+			rate := g.Const("train.part", tensor.FromF32([]float32{-1 / float32(parts)}, 1))
+			for i, d := range grads {
+				if d.Absent() {
+					continue
+				}
+				zeros := tensor.New(ps[i].Spec())
+				// sum -= -1/parts * gradient
+				g.Apply(backend.SGD{}, g.State(gradPrefix+ps[i].Name(), zeros), d, graph.Value{}, rate)
+				params = append(params, opt.Param(ps[i].Name(), ps[i].Init()))
+				sums = append(sums, opt.State(gradPrefix+ps[i].Name(), zeros))
+			}
+			return g.Err()
+		}})
+	if err != nil {
+		return nil, fmt.Errorf("train: micro-batch of %d: %w", micro, err)
+	}
+	u := &unit{prog: p, parts: parts}
+	if err := c.update(opt, params, sums); err != nil {
+		u.close()
+		return nil, err
+	}
+	one := opt.Const("train.one", tensor.FromF32([]float32{1}, 1))
+	for _, s := range sums {
+		opt.Apply(backend.SGD{}, s, s, graph.Value{}, one) // sum -= 1 * sum
+	}
+	if u.update, err = program.Compile(ctx, opt, program.Options{State: state, Lowered: true, Memory: memory}); err != nil {
+		u.close()
+		return nil, fmt.Errorf("train: optimizer: %w", err)
+	}
+	return u, nil
+}
+
+// close gives back the memory of the programs.
+func (u *unit) close() {
+	if u == nil {
+		return
+	}
+	u.prog.Close()
+	if u.update != nil {
+		u.update.Close()
+	}
+}
+
+// tooLarge reports whether err says that a program does not fit into memory.
+func tooLarge(err error) bool { return errors.Is(err, backend.ErrOutOfMemory) }
+
+// nextMicro returns the largest divisor of batch that is at most half of
+// micro, 0 when there is none.
+func nextMicro(batch, micro int) int {
+	for m := micro / 2; m > 0; m-- {
+		if batch%m == 0 {
+			return m
+		}
+	}
+	return 0
+}
+
+// compileFitting compiles the step of a phase, in micro-batches that are
+// halved until they fit.
+func (t *trainer) compileFitting(ctx context.Context, mode graph.Mode) error {
+	for {
+		u, err := t.c.compileUnit(ctx, t.g, mode, t.state, t.o.Memory, t.micro)
+		if err == nil && t.o.Teacher != nil && t.teacher == nil {
+			t.teacher, err = program.Compile(ctx, t.o.Teacher, program.Options{Backend: t.state.Backend(), Mode: graph.EvalFloat, Batch: t.micro})
+			if err != nil {
+				u.close()
+				err = fmt.Errorf("train: teacher: %w", err)
+			}
+		}
+		if err == nil {
+			t.unit = u
+			return nil
+		}
+		if !tooLarge(err) {
+			return err
+		}
+		next := nextMicro(t.c.Batch, t.micro)
+		if next == 0 {
+			return fmt.Errorf("train: not even %d samples fit at a time: %w", t.micro, err)
+		}
+		t.warnings = append(t.warnings, fmt.Sprintf("%d samples at a time do not fit into memory (%s): training with %d, gradients added up to the batch of %d",
+			t.micro, strings.ReplaceAll(err.Error(), "\n", " "), next, t.c.Batch))
+		t.micro = next
+		t.teacher.Close()
+		t.teacher = nil
+	}
+}
+
+// runParts runs the step on batch b and returns the loss, the mean over all
+// samples.
+func (t *trainer) runParts(ctx context.Context, b *data.Batch) (float64, error) {
+	u := t.unit
+	if u.parts == 1 {
+		return t.runPart(ctx, b.X, b.Y)
+	}
+	var sum float64
+	for i := range u.parts {
+		lo, hi := i*t.micro, (i+1)*t.micro
+		x, err := b.X.View(lo, hi)
+		if err != nil {
+			return 0, err
+		}
+		var y *tensor.Tensor
+		if b.Y != nil {
+			if y, err = b.Y.View(lo, hi); err != nil {
+				return 0, err
+			}
+		}
+		loss, err := t.runPart(ctx, x, y)
+		if err != nil {
+			return 0, err
+		}
+		sum += loss
+	}
+	return sum / float64(u.parts), u.update.Run(ctx)
+}
+
+func (t *trainer) runPart(ctx context.Context, x, y *tensor.Tensor) (float64, error) {
+	if err := t.feed(ctx, x, y); err != nil {
+		return 0, err
+	}
+	if err := t.unit.prog.Run(ctx); err != nil {
+		return 0, err
+	}
+	err := t.unit.prog.ReadOutput(ctx, lossName, t.loss)
+	return float64(t.loss.F32()[0]), err
+}
