@@ -8,25 +8,38 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-func floats(s isa, arch string, widths ...int) {
+// cell is what one step of a sum takes from A and from B, 32 bits.
+type cell struct {
+	name, kind, element string
+	mulAdd              func(b, x, acc VecPhysical)
+}
+
+var (
+	cellF32  = cell{"F32", "float32", "elements", func(b, x, acc VecPhysical) { VFMADD231PS(b, x, acc) }}
+	cellBF16 = cell{"BF16", "uint32", "sums of pairs", dotPairs}
+)
+
+func floats(s isa, c cell, arch string, widths ...int) {
 	for _, h := range s.heights {
 		for _, w := range widths {
-			floatTile(s, arch, h, w)
+			floatTile(s, c, arch, h, w)
 		}
 	}
 }
 
-// floatTile writes the float32 kernel of h rows and w vectors of columns.
-func floatTile(s isa, arch string, h, w int) {
-	name := fmt.Sprintf("gemmF32Tile%dx%d%s", h, w*s.lanes(), arch)
+// floatTile writes the kernel of h rows and w vectors of columns.
+func floatTile(s isa, e cell, arch string, h, w int) {
+	name := fmt.Sprintf("gemm%sTile%dx%d%s", e.name, h, w*s.lanes(), arch)
 	mask := "mask uint64"
 	if !s.zmm {
 		mask = "mask *int32"
 	}
-	TEXT(name, NOSPLIT, "func(passes, k uintptr, a *float32, rsA, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, "+mask+")")
+	TEXT(name, NOSPLIT, "func(passes, k uintptr, a *"+e.kind+", rsA, csA uintptr, b *"+e.kind+", rsB uintptr, c *float32, ldc uintptr, add bool, "+mask+", blocks *int, count uintptr)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s computes tiles of %d x %d elements, passes of them below each other.", name, h, w*s.lanes()),
-		"Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.")
+	Doc(fmt.Sprintf("%s computes tiles of %d x %d %s, passes of them below each other.", name, h, w*s.lanes(), e.element),
+		"Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.")
+	local := AllocLocal(16)
+	at, end := local, local.Offset(8) // The present block and the end of all.
 	acc := func(r, v int) VecPhysical { return s.vec(r*w + v) }
 	free := h * w
 	b := make([]VecPhysical, w)
@@ -52,13 +65,24 @@ func floatTile(s isa, arch string, h, w int) {
 	}
 
 	Label("pass")
-	startRows(h)
-	Load(Param("b"), regB)
 	for r := range h {
 		for v := range w {
 			s.zero(acc(r, v))
 		}
 	}
+	Load(Param("count"), regK)
+	SHLQ(Imm(4), regK)
+	Load(Param("blocks"), regP1)
+	ADDQ(regP1, regK)
+	MOVQ(regK, end)
+	Label("block")
+	MOVQ(regP1, at)
+	MOVQ(Mem{Base: regP1, Disp: 8}, regB)
+	SHLQ(Imm(2), regB)
+	ADDQ(NewParamAddr("b", bOffset), regB)
+	MOVQ(Mem{Base: regP1}, regP0)
+	LEAQ(Mem{Base: regA, Index: regP0, Scale: 4}, regP0)
+	secondRows(h)
 	step := func() {
 		for v := range w {
 			m := Mem{Base: regB, Disp: v * s.bytes()}
@@ -76,7 +100,7 @@ func floatTile(s isa, arch string, h, w int) {
 		for r := range h {
 			VBROADCASTSS(rowAt(r, 0), x(r))
 			for v := range w {
-				VFMADD231PS(b[v], x(r), acc(r, v))
+				e.mulAdd(b[v], x(r), acc(r, v))
 			}
 		}
 		ADDQ(regCS, regP0)
@@ -103,6 +127,10 @@ func floatTile(s isa, arch string, h, w int) {
 	JNE(LabelRef("one"))
 
 	Label("done")
+	MOVQ(at, regP1)
+	ADDQ(Imm(blockBytes), regP1)
+	CMPQ(regP1, end)
+	JNE(LabelRef("block"))
 	floatStore(s, h, w, acc, b, x(0))
 	nextPass(h, "pass")
 	VZEROUPPER()
@@ -152,8 +180,12 @@ func floatStore(s isa, h, w int, acc func(r, v int) VecPhysical, masks []VecPhys
 	MOVQ(regP0, regC)
 }
 
-// addOffset is where the argument add lies.
-const addOffset = 72
+// Where arguments lie, and the size of a block.
+const (
+	bOffset    = 40
+	addOffset  = 72
+	blockBytes = 16
+)
 
 // prefetchHeight is the height from which tiles have time to ask for rows of
 // B to come.

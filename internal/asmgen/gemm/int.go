@@ -264,3 +264,36 @@ func widenS16() {
 }
 
 func index(v VecPhysical) int { return int(ToPhysical(v).PhysicalIndex()) }
+
+// expandCodes writes the kernels that turn codes into floats.
+func expandCodes() {
+	for _, dtype := range []string{"I8", "U8"} {
+		name := "expand" + dtype + "AVX2"
+		TEXT(name, NOSPLIT, "func(blocks uintptr, dst *float32, src *byte, zero int32, scale float32)")
+		Pragma("noescape")
+		Doc(name + " writes scale * (code - zero) for 16 x blocks codes to dst.")
+		Load(Param("blocks"), regK)
+		Load(Param("dst"), regC)
+		Load(Param("src"), regA)
+		VBROADCASTSS(NewParamAddr("zero", 24), Y0)
+		VBROADCASTSS(NewParamAddr("scale", 28), Y1)
+		Label("loop")
+		for i, y := range []VecPhysical{Y2, Y3} {
+			if dtype == "I8" {
+				VPMOVSXBD(Mem{Base: regA, Disp: 8 * i}, y)
+			} else {
+				VPMOVZXBD(Mem{Base: regA, Disp: 8 * i}, y)
+			}
+			VPSUBD(Y0, y, y)
+			VCVTDQ2PS(y, y)
+			VMULPS(Y1, y, y)
+			VMOVUPS(y, Mem{Base: regC, Disp: 32 * i})
+		}
+		ADDQ(Imm(16), regA)
+		ADDQ(Imm(64), regC)
+		SUBQ(Imm(1), regK)
+		JNE(LabelRef("loop"))
+		VZEROUPPER()
+		RET()
+	}
+}

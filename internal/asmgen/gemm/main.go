@@ -19,13 +19,18 @@ func main() {
 	zmm, ymm := isa{zmm: true, heights: []int{14, 8, 4, 2, 1}}, isa{heights: []int{6, 4, 2, 1}}
 	switch *kernel {
 	case "f32_avx512":
-		floats(zmm, "AVX512", 2, 1)
+		floats(tall(zmm), cellF32, "AVX512", 2, 1)
 	case "f32_avx2":
-		floats(ymm, "AVX2", 2, 1)
+		floats(tall(ymm), cellF32, "AVX2", 2, 1)
+	case "bf16_avx512bf16":
+		floats(tall(zmm), cellBF16, "AVX512BF16", 2, 1)
+	case "pack_avx512bf16":
+		packBF16()
 	case "pack_avx2":
 		transposeF32()
 		shiftBytes()
 		widenS16()
+		expandCodes()
 	case "u8_avx512vnni":
 		ints(zmm, "U8", "AVX512VNNI", dotBytesEVEX, 2, 1)
 	case "u8_avxvnni":
@@ -39,6 +44,16 @@ func main() {
 		os.Exit(2)
 	}
 	Generate()
+}
+
+// tall adds the heights between the powers of two, for lines of images.
+func tall(s isa) isa {
+	if s.zmm {
+		s.heights = []int{14, 8, 7, 6, 5, 4, 3, 2, 1}
+	} else {
+		s.heights = []int{6, 5, 4, 3, 2, 1}
+	}
+	return s
 }
 
 // isa is a width of vectors.
@@ -118,8 +133,13 @@ func rowStrides(h int) {
 // startRows sets the pointers to the rows of this pass.
 func startRows(h int) {
 	MOVQ(regA, regP0)
+	secondRows(h)
+}
+
+// secondRows sets the pointer to the rows from 9 on from that to row 0.
+func secondRows(h int) {
 	if h > 9 {
-		LEAQ(Mem{Base: regA, Index: regRS, Scale: 8}, regP1)
+		LEAQ(Mem{Base: regP0, Index: regRS, Scale: 8}, regP1)
 		ADDQ(regRS, regP1)
 	}
 }

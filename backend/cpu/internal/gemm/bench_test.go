@@ -78,6 +78,56 @@ func BenchmarkGEMM(b *testing.B) {
 	}
 }
 
+// BenchmarkGEMMBackward has the products of the backward pass on codes.
+func BenchmarkGEMMBackward(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, s := range []struct {
+		form    string
+		m, n, k int
+	}{
+		{"nn", 1024, 1024, 1024}, {"nt", 1024, 1024, 1024}, {"tn", 1024, 1024, 1024},
+		{"nn", 128, 1024, 1024}, {"nn", 128, 784, 1024}, // Input gradients.
+		{"tn", 1024, 1024, 128}, {"tn", 1024, 784, 128}, // Weight gradients.
+		{"nn", 25088, 64, 64}, {"tn", 64, 64, 25088}, // Pointwise convolutions.
+	} {
+		for _, terms := range []int{1, 2} {
+			dtype := []string{"bf16", "bf16x2"}[terms-1]
+			b.Run(fmt.Sprintf("dtype=%s/form=%s/m=%d/n=%d/k=%d", dtype, s.form, s.m, s.n, s.k), func(b *testing.B) {
+				if !HasBF16() {
+					b.Skip("the machine has no unit for bfloat16")
+				}
+				transA, transB := s.form[0] == 't', s.form[1] == 't'
+				lda, ldb := s.k, s.n
+				if transA {
+					lda = s.m
+				}
+				if transB {
+					ldb = s.k
+				}
+				x, y, c := make([]float32, s.m*s.k), Operand{Stride: ldb}, make([]float32, s.m*s.n)
+				for i := range x {
+					x[i] = rng.Float32() - 0.5
+				}
+				if transB {
+					y.Float = make([]float32, s.n*s.k)
+				} else {
+					y.Codes = make([]byte, s.n*s.k)
+				}
+				for i := range y.Codes {
+					y.Codes[i] = byte(rng.Uint32())
+				}
+				p := NewBF16(serial, transA, transB, s.m, s.n, s.k, terms)
+				ws, _ := scratch(p.Workspace())
+				b.ReportAllocs()
+				for b.Loop() {
+					p.Run(x, lda, nil, y, false, c, s.n, ws)
+				}
+				reportRate(b, s.m, s.n, s.k)
+			})
+		}
+	}
+}
+
 func benchInt[A Code](b *testing.B, dtype string, rng *rand.Rand, m, n, k int) {
 	benchISA(b, intKernels.Sets(), fmt.Sprintf("dtype=%s/m=%d/n=%d/k=%d", dtype, m, n, k), func(b *testing.B) {
 		a, w, packed := make([]A, m*k), make([]int8, n*k), make([]byte, PackedSize(n, k))

@@ -5,49 +5,73 @@
 package gemm
 
 // gemmF32Tile6x16AVX2 computes tiles of 6 x 16 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile6x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+func gemmF32Tile6x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 
 // gemmF32Tile6x8AVX2 computes tiles of 6 x 8 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile6x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+func gemmF32Tile6x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
+
+// gemmF32Tile5x16AVX2 computes tiles of 5 x 16 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile5x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
+
+// gemmF32Tile5x8AVX2 computes tiles of 5 x 8 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile5x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 
 // gemmF32Tile4x16AVX2 computes tiles of 4 x 16 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile4x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+func gemmF32Tile4x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 
 // gemmF32Tile4x8AVX2 computes tiles of 4 x 8 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile4x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+func gemmF32Tile4x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
+
+// gemmF32Tile3x16AVX2 computes tiles of 3 x 16 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile3x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
+
+// gemmF32Tile3x8AVX2 computes tiles of 3 x 8 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile3x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 
 // gemmF32Tile2x16AVX2 computes tiles of 2 x 16 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile2x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+func gemmF32Tile2x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 
 // gemmF32Tile2x8AVX2 computes tiles of 2 x 8 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile2x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+func gemmF32Tile2x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 
 // gemmF32Tile1x16AVX2 computes tiles of 1 x 16 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile1x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+func gemmF32Tile1x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 
 // gemmF32Tile1x8AVX2 computes tiles of 1 x 8 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile1x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+func gemmF32Tile1x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)

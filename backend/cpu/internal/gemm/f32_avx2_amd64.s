@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gemmF32Tile6x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+// func gemmF32Tile6x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·gemmF32Tile6x16AVX2(SB), NOSPLIT, $0-88
+TEXT ·gemmF32Tile6x16AVX2(SB), NOSPLIT, $16-104
 	MOVQ a+16(FP), DI
 	MOVQ rsA+24(FP), R9
 	MOVQ csA+32(FP), R13
@@ -18,8 +18,6 @@ TEXT ·gemmF32Tile6x16AVX2(SB), NOSPLIT, $0-88
 	LEAQ (DX)(DX*1), R15
 
 pass:
-	MOVQ  DI, SI
-	MOVQ  b+40(FP), BX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -32,9 +30,22 @@ pass:
 	VPXOR Y9, Y9, Y9
 	VPXOR Y10, Y10, Y10
 	VPXOR Y11, Y11, Y11
-	MOVQ  k+8(FP), CX
-	SUBQ  $0x04, CX
-	JCS   tail
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVUPS      (BX), Y12
@@ -169,6 +180,10 @@ one:
 	JNE          one
 
 done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
 	MOVQ       mask+80(FP), CX
 	VMOVDQU    (CX), Y12
 	VMOVDQU    32(CX), Y13
@@ -260,9 +275,9 @@ stored:
 	VZEROUPPER
 	RET
 
-// func gemmF32Tile6x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+// func gemmF32Tile6x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·gemmF32Tile6x8AVX2(SB), NOSPLIT, $0-88
+TEXT ·gemmF32Tile6x8AVX2(SB), NOSPLIT, $16-104
 	MOVQ a+16(FP), DI
 	MOVQ rsA+24(FP), R9
 	MOVQ csA+32(FP), R13
@@ -274,17 +289,28 @@ TEXT ·gemmF32Tile6x8AVX2(SB), NOSPLIT, $0-88
 	LEAQ (DX)(DX*1), R15
 
 pass:
-	MOVQ  DI, SI
-	MOVQ  b+40(FP), BX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
-	MOVQ  k+8(FP), CX
-	SUBQ  $0x04, CX
-	JCS   tail
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVUPS      (BX), Y6
@@ -379,6 +405,10 @@ one:
 	JNE          one
 
 done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
 	MOVQ       mask+80(FP), CX
 	VMOVDQU    (CX), Y6
 	CMPB       add+72(FP), $0x00
@@ -445,9 +475,9 @@ stored:
 	VZEROUPPER
 	RET
 
-// func gemmF32Tile4x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+// func gemmF32Tile5x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 // Requires: AVX, AVX2, FMA3
-TEXT ·gemmF32Tile4x16AVX2(SB), NOSPLIT, $0-88
+TEXT ·gemmF32Tile5x16AVX2(SB), NOSPLIT, $16-104
 	MOVQ a+16(FP), DI
 	MOVQ rsA+24(FP), R9
 	MOVQ csA+32(FP), R13
@@ -457,8 +487,6 @@ TEXT ·gemmF32Tile4x16AVX2(SB), NOSPLIT, $0-88
 	LEAQ (R9)(R9*2), R10
 
 pass:
-	MOVQ  DI, SI
-	MOVQ  b+40(FP), BX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -467,9 +495,428 @@ pass:
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	MOVQ  k+8(FP), CX
-	SUBQ  $0x04, CX
-	JCS   tail
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
+
+loop:
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(R9*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(R9*2), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS (SI)(R10*1), Y15
+	VFMADD231PS  Y10, Y15, Y6
+	VFMADD231PS  Y11, Y15, Y7
+	VBROADCASTSS (SI)(R9*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(R9*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(R9*2), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS (SI)(R10*1), Y15
+	VFMADD231PS  Y10, Y15, Y6
+	VFMADD231PS  Y11, Y15, Y7
+	VBROADCASTSS (SI)(R9*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(R9*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(R9*2), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS (SI)(R10*1), Y15
+	VFMADD231PS  Y10, Y15, Y6
+	VFMADD231PS  Y11, Y15, Y7
+	VBROADCASTSS (SI)(R9*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(R9*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(R9*2), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS (SI)(R10*1), Y15
+	VFMADD231PS  Y10, Y15, Y6
+	VFMADD231PS  Y11, Y15, Y7
+	VBROADCASTSS (SI)(R9*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R13, SI
+	SUBQ         $0x04, CX
+	JCC          loop
+
+tail:
+	ADDQ $0x04, CX
+	JEQ  done
+
+one:
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(R9*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(R9*2), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS (SI)(R10*1), Y15
+	VFMADD231PS  Y10, Y15, Y6
+	VFMADD231PS  Y11, Y15, Y7
+	VBROADCASTSS (SI)(R9*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R13, SI
+	SUBQ         $0x01, CX
+	JNE          one
+
+done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
+	MOVQ       mask+80(FP), CX
+	VMOVDQU    (CX), Y10
+	VMOVDQU    32(CX), Y11
+	CMPB       add+72(FP), $0x00
+	JEQ        store
+	MOVQ       AX, SI
+	VMASKMOVPS (SI), Y10, Y12
+	VADDPS     Y12, Y0, Y0
+	VMASKMOVPS 32(SI), Y11, Y12
+	VADDPS     Y12, Y1, Y1
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y10, Y12
+	VADDPS     Y12, Y2, Y2
+	VMASKMOVPS 32(SI), Y11, Y12
+	VADDPS     Y12, Y3, Y3
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y10, Y12
+	VADDPS     Y12, Y4, Y4
+	VMASKMOVPS 32(SI), Y11, Y12
+	VADDPS     Y12, Y5, Y5
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y10, Y12
+	VADDPS     Y12, Y6, Y6
+	VMASKMOVPS 32(SI), Y11, Y12
+	VADDPS     Y12, Y7, Y7
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y10, Y12
+	VADDPS     Y12, Y8, Y8
+	VMASKMOVPS 32(SI), Y11, Y12
+	VADDPS     Y12, Y9, Y9
+	ADDQ       R14, SI
+
+store:
+	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
+	CMPL    60(CX), $0x00
+	JEQ     masked
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y1, 32(SI)
+	ADDQ    R14, SI
+	VMOVUPS Y2, (SI)
+	VMOVUPS Y3, 32(SI)
+	ADDQ    R14, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    R14, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    R14, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    R14, SI
+	JMP     stored
+
+masked:
+	VMASKMOVPS Y0, Y10, (SI)
+	VMASKMOVPS Y1, Y11, 32(SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y2, Y10, (SI)
+	VMASKMOVPS Y3, Y11, 32(SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y4, Y10, (SI)
+	VMASKMOVPS Y5, Y11, 32(SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y6, Y10, (SI)
+	VMASKMOVPS Y7, Y11, 32(SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y8, Y10, (SI)
+	VMASKMOVPS Y9, Y11, 32(SI)
+	ADDQ       R14, SI
+
+stored:
+	MOVQ   SI, AX
+	IMUL3Q $+5, R9, SI
+	ADDQ   SI, DI
+	SUBQ   $0x01, passes+0(FP)
+	JNE    pass
+	VZEROUPPER
+	RET
+
+// func gemmF32Tile5x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gemmF32Tile5x8AVX2(SB), NOSPLIT, $16-104
+	MOVQ a+16(FP), DI
+	MOVQ rsA+24(FP), R9
+	MOVQ csA+32(FP), R13
+	MOVQ rsB+48(FP), DX
+	MOVQ c+56(FP), AX
+	MOVQ ldc+64(FP), R14
+	LEAQ (R9)(R9*2), R10
+
+pass:
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
+
+loop:
+	VMOVUPS      (BX), Y5
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (SI)(R9*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (SI)(R9*2), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (SI)(R10*1), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (SI)(R9*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y5
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (SI)(R9*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (SI)(R9*2), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (SI)(R10*1), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (SI)(R9*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y5
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (SI)(R9*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (SI)(R9*2), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (SI)(R10*1), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (SI)(R9*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y5
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (SI)(R9*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (SI)(R9*2), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (SI)(R10*1), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (SI)(R9*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         R13, SI
+	SUBQ         $0x04, CX
+	JCC          loop
+
+tail:
+	ADDQ $0x04, CX
+	JEQ  done
+
+one:
+	VMOVUPS      (BX), Y5
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (SI)(R9*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (SI)(R9*2), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (SI)(R10*1), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (SI)(R9*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         R13, SI
+	SUBQ         $0x01, CX
+	JNE          one
+
+done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
+	MOVQ       mask+80(FP), CX
+	VMOVDQU    (CX), Y5
+	CMPB       add+72(FP), $0x00
+	JEQ        store
+	MOVQ       AX, SI
+	VMASKMOVPS (SI), Y5, Y6
+	VADDPS     Y6, Y0, Y0
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y5, Y6
+	VADDPS     Y6, Y1, Y1
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y5, Y6
+	VADDPS     Y6, Y2, Y2
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y5, Y6
+	VADDPS     Y6, Y3, Y3
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y5, Y6
+	VADDPS     Y6, Y4, Y4
+	ADDQ       R14, SI
+
+store:
+	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
+	CMPL    28(CX), $0x00
+	JEQ     masked
+	VMOVUPS Y0, (SI)
+	ADDQ    R14, SI
+	VMOVUPS Y1, (SI)
+	ADDQ    R14, SI
+	VMOVUPS Y2, (SI)
+	ADDQ    R14, SI
+	VMOVUPS Y3, (SI)
+	ADDQ    R14, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    R14, SI
+	JMP     stored
+
+masked:
+	VMASKMOVPS Y0, Y5, (SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y1, Y5, (SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y2, Y5, (SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y3, Y5, (SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y4, Y5, (SI)
+	ADDQ       R14, SI
+
+stored:
+	MOVQ   SI, AX
+	IMUL3Q $+5, R9, SI
+	ADDQ   SI, DI
+	SUBQ   $0x01, passes+0(FP)
+	JNE    pass
+	VZEROUPPER
+	RET
+
+// func gemmF32Tile4x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gemmF32Tile4x16AVX2(SB), NOSPLIT, $16-104
+	MOVQ a+16(FP), DI
+	MOVQ rsA+24(FP), R9
+	MOVQ csA+32(FP), R13
+	MOVQ rsB+48(FP), DX
+	MOVQ c+56(FP), AX
+	MOVQ ldc+64(FP), R14
+	LEAQ (R9)(R9*2), R10
+
+pass:
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVUPS      (BX), Y8
@@ -564,6 +1011,10 @@ one:
 	JNE          one
 
 done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
 	MOVQ       mask+80(FP), CX
 	VMOVDQU    (CX), Y8
 	VMOVDQU    32(CX), Y9
@@ -633,9 +1084,9 @@ stored:
 	VZEROUPPER
 	RET
 
-// func gemmF32Tile4x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+// func gemmF32Tile4x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 // Requires: AVX, AVX2, FMA3
-TEXT ·gemmF32Tile4x8AVX2(SB), NOSPLIT, $0-88
+TEXT ·gemmF32Tile4x8AVX2(SB), NOSPLIT, $16-104
 	MOVQ a+16(FP), DI
 	MOVQ rsA+24(FP), R9
 	MOVQ csA+32(FP), R13
@@ -645,15 +1096,26 @@ TEXT ·gemmF32Tile4x8AVX2(SB), NOSPLIT, $0-88
 	LEAQ (R9)(R9*2), R10
 
 pass:
-	MOVQ  DI, SI
-	MOVQ  b+40(FP), BX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
-	MOVQ  k+8(FP), CX
-	SUBQ  $0x04, CX
-	JCS   tail
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVUPS      (BX), Y4
@@ -723,6 +1185,10 @@ one:
 	JNE          one
 
 done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
 	MOVQ       mask+80(FP), CX
 	VMOVDQU    (CX), Y4
 	CMPB       add+72(FP), $0x00
@@ -775,9 +1241,9 @@ stored:
 	VZEROUPPER
 	RET
 
-// func gemmF32Tile2x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+// func gemmF32Tile3x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 // Requires: AVX, AVX2, FMA3
-TEXT ·gemmF32Tile2x16AVX2(SB), NOSPLIT, $0-88
+TEXT ·gemmF32Tile3x16AVX2(SB), NOSPLIT, $16-104
 	MOVQ a+16(FP), DI
 	MOVQ rsA+24(FP), R9
 	MOVQ csA+32(FP), R13
@@ -786,15 +1252,338 @@ TEXT ·gemmF32Tile2x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ ldc+64(FP), R14
 
 pass:
-	MOVQ  DI, SI
-	MOVQ  b+40(FP), BX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
-	MOVQ  k+8(FP), CX
-	SUBQ  $0x04, CX
-	JCS   tail
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
+
+loop:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(R9*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(R9*2), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(R9*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(R9*2), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(R9*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(R9*2), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(R9*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(R9*2), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	ADDQ         R13, SI
+	SUBQ         $0x04, CX
+	JCC          loop
+
+tail:
+	ADDQ $0x04, CX
+	JEQ  done
+
+one:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(R9*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(R9*2), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	ADDQ         R13, SI
+	SUBQ         $0x01, CX
+	JNE          one
+
+done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
+	MOVQ       mask+80(FP), CX
+	VMOVDQU    (CX), Y6
+	VMOVDQU    32(CX), Y7
+	CMPB       add+72(FP), $0x00
+	JEQ        store
+	MOVQ       AX, SI
+	VMASKMOVPS (SI), Y6, Y8
+	VADDPS     Y8, Y0, Y0
+	VMASKMOVPS 32(SI), Y7, Y8
+	VADDPS     Y8, Y1, Y1
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y6, Y8
+	VADDPS     Y8, Y2, Y2
+	VMASKMOVPS 32(SI), Y7, Y8
+	VADDPS     Y8, Y3, Y3
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y6, Y8
+	VADDPS     Y8, Y4, Y4
+	VMASKMOVPS 32(SI), Y7, Y8
+	VADDPS     Y8, Y5, Y5
+	ADDQ       R14, SI
+
+store:
+	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
+	CMPL    60(CX), $0x00
+	JEQ     masked
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y1, 32(SI)
+	ADDQ    R14, SI
+	VMOVUPS Y2, (SI)
+	VMOVUPS Y3, 32(SI)
+	ADDQ    R14, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    R14, SI
+	JMP     stored
+
+masked:
+	VMASKMOVPS Y0, Y6, (SI)
+	VMASKMOVPS Y1, Y7, 32(SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y2, Y6, (SI)
+	VMASKMOVPS Y3, Y7, 32(SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y4, Y6, (SI)
+	VMASKMOVPS Y5, Y7, 32(SI)
+	ADDQ       R14, SI
+
+stored:
+	MOVQ   SI, AX
+	IMUL3Q $+3, R9, SI
+	ADDQ   SI, DI
+	SUBQ   $0x01, passes+0(FP)
+	JNE    pass
+	VZEROUPPER
+	RET
+
+// func gemmF32Tile3x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gemmF32Tile3x8AVX2(SB), NOSPLIT, $16-104
+	MOVQ a+16(FP), DI
+	MOVQ rsA+24(FP), R9
+	MOVQ csA+32(FP), R13
+	MOVQ rsB+48(FP), DX
+	MOVQ c+56(FP), AX
+	MOVQ ldc+64(FP), R14
+
+pass:
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
+
+loop:
+	VMOVUPS      (BX), Y3
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (SI)(R9*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (SI)(R9*2), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y3
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (SI)(R9*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (SI)(R9*2), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y3
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (SI)(R9*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (SI)(R9*2), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	ADDQ         R13, SI
+	VMOVUPS      (BX), Y3
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (SI)(R9*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (SI)(R9*2), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	ADDQ         R13, SI
+	SUBQ         $0x04, CX
+	JCC          loop
+
+tail:
+	ADDQ $0x04, CX
+	JEQ  done
+
+one:
+	VMOVUPS      (BX), Y3
+	ADDQ         DX, BX
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (SI)(R9*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (SI)(R9*2), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	ADDQ         R13, SI
+	SUBQ         $0x01, CX
+	JNE          one
+
+done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
+	MOVQ       mask+80(FP), CX
+	VMOVDQU    (CX), Y3
+	CMPB       add+72(FP), $0x00
+	JEQ        store
+	MOVQ       AX, SI
+	VMASKMOVPS (SI), Y3, Y4
+	VADDPS     Y4, Y0, Y0
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y3, Y4
+	VADDPS     Y4, Y1, Y1
+	ADDQ       R14, SI
+	VMASKMOVPS (SI), Y3, Y4
+	VADDPS     Y4, Y2, Y2
+	ADDQ       R14, SI
+
+store:
+	MOVQ    AX, SI
+	MOVQ    mask+80(FP), CX
+	CMPL    28(CX), $0x00
+	JEQ     masked
+	VMOVUPS Y0, (SI)
+	ADDQ    R14, SI
+	VMOVUPS Y1, (SI)
+	ADDQ    R14, SI
+	VMOVUPS Y2, (SI)
+	ADDQ    R14, SI
+	JMP     stored
+
+masked:
+	VMASKMOVPS Y0, Y3, (SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y1, Y3, (SI)
+	ADDQ       R14, SI
+	VMASKMOVPS Y2, Y3, (SI)
+	ADDQ       R14, SI
+
+stored:
+	MOVQ   SI, AX
+	IMUL3Q $+3, R9, SI
+	ADDQ   SI, DI
+	SUBQ   $0x01, passes+0(FP)
+	JNE    pass
+	VZEROUPPER
+	RET
+
+// func gemmF32Tile2x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gemmF32Tile2x16AVX2(SB), NOSPLIT, $16-104
+	MOVQ a+16(FP), DI
+	MOVQ rsA+24(FP), R9
+	MOVQ csA+32(FP), R13
+	MOVQ rsB+48(FP), DX
+	MOVQ c+56(FP), AX
+	MOVQ ldc+64(FP), R14
+
+pass:
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVUPS      (BX), Y4
@@ -859,6 +1648,10 @@ one:
 	JNE          one
 
 done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
 	MOVQ       mask+80(FP), CX
 	VMOVDQU    (CX), Y4
 	VMOVDQU    32(CX), Y5
@@ -906,9 +1699,9 @@ stored:
 	VZEROUPPER
 	RET
 
-// func gemmF32Tile2x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+// func gemmF32Tile2x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 // Requires: AVX, AVX2, FMA3
-TEXT ·gemmF32Tile2x8AVX2(SB), NOSPLIT, $0-88
+TEXT ·gemmF32Tile2x8AVX2(SB), NOSPLIT, $16-104
 	MOVQ a+16(FP), DI
 	MOVQ rsA+24(FP), R9
 	MOVQ csA+32(FP), R13
@@ -917,13 +1710,24 @@ TEXT ·gemmF32Tile2x8AVX2(SB), NOSPLIT, $0-88
 	MOVQ ldc+64(FP), R14
 
 pass:
-	MOVQ  DI, SI
-	MOVQ  b+40(FP), BX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
-	MOVQ  k+8(FP), CX
-	SUBQ  $0x04, CX
-	JCS   tail
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVUPS      (BX), Y2
@@ -973,6 +1777,10 @@ one:
 	JNE          one
 
 done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
 	MOVQ       mask+80(FP), CX
 	VMOVDQU    (CX), Y2
 	CMPB       add+72(FP), $0x00
@@ -1011,9 +1819,9 @@ stored:
 	VZEROUPPER
 	RET
 
-// func gemmF32Tile1x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+// func gemmF32Tile1x16AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 // Requires: AVX, AVX2, FMA3
-TEXT ·gemmF32Tile1x16AVX2(SB), NOSPLIT, $0-88
+TEXT ·gemmF32Tile1x16AVX2(SB), NOSPLIT, $16-104
 	MOVQ a+16(FP), DI
 	MOVQ rsA+24(FP), R9
 	MOVQ csA+32(FP), R13
@@ -1022,13 +1830,24 @@ TEXT ·gemmF32Tile1x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ ldc+64(FP), R14
 
 pass:
-	MOVQ  DI, SI
-	MOVQ  b+40(FP), BX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
-	MOVQ  k+8(FP), CX
-	SUBQ  $0x04, CX
-	JCS   tail
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVUPS      (BX), Y2
@@ -1078,6 +1897,10 @@ one:
 	JNE          one
 
 done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
 	MOVQ       mask+80(FP), CX
 	VMOVDQU    (CX), Y2
 	VMOVDQU    32(CX), Y3
@@ -1114,9 +1937,9 @@ stored:
 	VZEROUPPER
 	RET
 
-// func gemmF32Tile1x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32)
+// func gemmF32Tile1x8AVX2(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask *int32, blocks *int, count uintptr)
 // Requires: AVX, AVX2, FMA3
-TEXT ·gemmF32Tile1x8AVX2(SB), NOSPLIT, $0-88
+TEXT ·gemmF32Tile1x8AVX2(SB), NOSPLIT, $16-104
 	MOVQ a+16(FP), DI
 	MOVQ rsA+24(FP), R9
 	MOVQ csA+32(FP), R13
@@ -1125,12 +1948,23 @@ TEXT ·gemmF32Tile1x8AVX2(SB), NOSPLIT, $0-88
 	MOVQ ldc+64(FP), R14
 
 pass:
-	MOVQ  DI, SI
-	MOVQ  b+40(FP), BX
 	VPXOR Y0, Y0, Y0
-	MOVQ  k+8(FP), CX
-	SUBQ  $0x04, CX
-	JCS   tail
+	MOVQ  count+96(FP), CX
+	SHLQ  $0x04, CX
+	MOVQ  blocks+88(FP), R8
+	ADDQ  R8, CX
+	MOVQ  CX, 8(SP)
+
+block:
+	MOVQ R8, (SP)
+	MOVQ 8(R8), BX
+	SHLQ $0x02, BX
+	ADDQ b+40(FP), BX
+	MOVQ (R8), SI
+	LEAQ (DI)(SI*4), SI
+	MOVQ k+8(FP), CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVUPS      (BX), Y1
@@ -1170,6 +2004,10 @@ one:
 	JNE          one
 
 done:
+	MOVQ       (SP), R8
+	ADDQ       $0x10, R8
+	CMPQ       R8, 8(SP)
+	JNE        block
 	MOVQ       mask+80(FP), CX
 	VMOVDQU    (CX), Y1
 	CMPB       add+72(FP), $0x00

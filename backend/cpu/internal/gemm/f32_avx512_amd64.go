@@ -5,61 +5,109 @@
 package gemm
 
 // gemmF32Tile14x32AVX512 computes tiles of 14 x 32 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile14x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
+func gemmF32Tile14x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
 
 // gemmF32Tile14x16AVX512 computes tiles of 14 x 16 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile14x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
+func gemmF32Tile14x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
 
 // gemmF32Tile8x32AVX512 computes tiles of 8 x 32 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile8x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
+func gemmF32Tile8x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
 
 // gemmF32Tile8x16AVX512 computes tiles of 8 x 16 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile8x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
+func gemmF32Tile8x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
+
+// gemmF32Tile7x32AVX512 computes tiles of 7 x 32 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile7x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
+
+// gemmF32Tile7x16AVX512 computes tiles of 7 x 16 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile7x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
+
+// gemmF32Tile6x32AVX512 computes tiles of 6 x 32 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile6x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
+
+// gemmF32Tile6x16AVX512 computes tiles of 6 x 16 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile6x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
+
+// gemmF32Tile5x32AVX512 computes tiles of 5 x 32 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile5x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
+
+// gemmF32Tile5x16AVX512 computes tiles of 5 x 16 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile5x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
 
 // gemmF32Tile4x32AVX512 computes tiles of 4 x 32 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile4x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
+func gemmF32Tile4x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
 
 // gemmF32Tile4x16AVX512 computes tiles of 4 x 16 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile4x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
+func gemmF32Tile4x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
+
+// gemmF32Tile3x32AVX512 computes tiles of 3 x 32 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile3x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
+
+// gemmF32Tile3x16AVX512 computes tiles of 3 x 16 elements, passes of them below each other.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
+//
+//go:noescape
+func gemmF32Tile3x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
 
 // gemmF32Tile2x32AVX512 computes tiles of 2 x 32 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile2x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
+func gemmF32Tile2x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
 
 // gemmF32Tile2x16AVX512 computes tiles of 2 x 16 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile2x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
+func gemmF32Tile2x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
 
 // gemmF32Tile1x32AVX512 computes tiles of 1 x 32 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile1x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
+func gemmF32Tile1x32AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)
 
 // gemmF32Tile1x16AVX512 computes tiles of 1 x 16 elements, passes of them below each other.
-// Strides are in bytes, k and passes at least 1; mask selects the columns of B and C.
+// Strides are in bytes, those of blocks in cells; count, k and passes are at least 1; mask selects the columns of B and C.
 //
 //go:noescape
-func gemmF32Tile1x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64)
+func gemmF32Tile1x16AVX512(passes uintptr, k uintptr, a *float32, rsA uintptr, csA uintptr, b *float32, rsB uintptr, c *float32, ldc uintptr, add bool, mask uint64, blocks *int, count uintptr)

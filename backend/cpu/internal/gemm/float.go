@@ -6,14 +6,7 @@ type floatKernel[T Float] struct {
 	wide   int  // columns of a panel of packed B
 	narrow int  // columns of the last panel when no more are left; wide is a multiple
 	masked bool // tile reads only cols columns of b
-	// tile computes, for rows x cols elements,
-	//
-	//	c[i*ldc+j] (+)= sum over p < k of a[i*rsA+p*csA] * b[p*rsB+j]
-	//
-	// with p ascending and one running sum an element, added to c at the end.
-	// k >= 1 and cols <= wide; unless masked, rows of b have narrow elements
-	// when cols <= narrow, else wide.
-	tile func(rows, k int, a []T, rsA, csA int, b []T, rsB int, c []T, ldc, cols int, add bool)
+	tile   tileFunc[T, T]
 	// transpose copies the cols x k block of src, stride ld, to the k rows
 	// of dst, stride w. nil means a plain loop.
 	transpose func(dst []T, w int, src []T, ld, cols, k int)
@@ -276,7 +269,7 @@ func (p *Plan[T]) pack(dst []T, w, j, k0, k int) {
 	}
 }
 
-func transposeLoop[T Float](dst []T, w int, src []T, ld, cols, k int) {
+func transposeLoop[T Cell](dst []T, w int, src []T, ld, cols, k int) {
 	for j := range cols {
 		for q, v := range src[j*ld : j*ld+k] {
 			dst[q*w+j] = v
@@ -316,7 +309,7 @@ func (p *Plan[T]) tile(row, col int, scratch []T) {
 			} else {
 				b = p.b[k0*p.ldb+j:]
 			}
-			p.kernel.tile(rows, k, a, rs, cs, b, w, p.c[i0*p.ldc+j:], p.ldc, min(p.n-j, p.kernel.wide), p.accumulate || k0 > 0)
+			p.kernel.tile(oneBlock, rows, k, a, rs, cs, b, w, p.c[i0*p.ldc+j:], p.ldc, min(p.n-j, p.kernel.wide), p.accumulate || k0 > 0)
 		}
 	}
 }
@@ -378,7 +371,7 @@ func (p *Plan[T]) slices(lo, hi int) {
 				} else {
 					b = p.b[k0*p.ldb+j:]
 				}
-				p.kernel.tile(p.m, k, a, rs, cs, b, w, part[j:], p.n, min(p.n-j, p.kernel.wide), k0 > t*p.slice)
+				p.kernel.tile(oneBlock, p.m, k, a, rs, cs, b, w, part[j:], p.n, min(p.n-j, p.kernel.wide), k0 > t*p.slice)
 			}
 		}
 	}
@@ -387,19 +380,24 @@ func (p *Plan[T]) slices(lo, hi int) {
 // sum adds the partial products, in the order of k, to the elements [lo,hi)
 // of C.
 func (p *Plan[T]) sum(lo, hi int) {
-	mn := p.m * p.n
+	sumParts(p.parts, p.splits, p.m*p.n, p.n, p.c, p.ldc, p.accumulate, lo, hi)
+}
+
+// sumParts adds the sum of parts of size elements each, n a row, to the
+// elements [lo,hi) of c or replaces them by it.
+func sumParts[T Float](parts []T, count, size, n int, c []T, ldc int, accumulate bool, lo, hi int) {
 	for lo < hi {
-		i, j := lo/p.n, lo%p.n
-		cols := min(p.n-j, hi-lo, reduceGrain)
-		c := p.c[i*p.ldc+j : i*p.ldc+j+cols]
-		first := p.parts[lo : lo+cols]
-		for s := 1; s < p.splits; s++ {
-			part := p.parts[s*mn+lo : s*mn+lo+cols]
+		i, j := lo/n, lo%n
+		cols := min(n-j, hi-lo, reduceGrain)
+		c := c[i*ldc+j : i*ldc+j+cols]
+		first := parts[lo : lo+cols]
+		for s := 1; s < count; s++ {
+			part := parts[s*size+lo : s*size+lo+cols]
 			for x := range first {
 				first[x] += part[x]
 			}
 		}
-		if p.accumulate {
+		if accumulate {
 			for x, v := range first {
 				c[x] += v
 			}

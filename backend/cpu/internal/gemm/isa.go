@@ -6,6 +6,7 @@ import "github.com/goqat/goqat/backend/cpu/internal/isa"
 var (
 	intKernels   = isa.NewFamily("int8 product", portableInt())
 	floatKernels = isa.NewFamily("float32 product", portableFloat[float32]())
+	bf16Kernels  = isa.NewFamily("bfloat16 product", portableBF16())
 )
 
 // floatKernelFor returns the kernel for T; float64 has the portable one only.

@@ -23,3 +23,13 @@ func widenS8AVX2(blocks uintptr, dst *int16, src *byte)
 //
 //go:noescape
 func widenU8AVX2(blocks uintptr, dst *int16, src *byte)
+
+// expandI8AVX2 writes scale * (code - zero) for 16 x blocks codes to dst.
+//
+//go:noescape
+func expandI8AVX2(blocks uintptr, dst *float32, src *byte, zero int32, scale float32)
+
+// expandU8AVX2 writes scale * (code - zero) for 16 x blocks codes to dst.
+//
+//go:noescape
+func expandU8AVX2(blocks uintptr, dst *float32, src *byte, zero int32, scale float32)

@@ -135,3 +135,57 @@ loop:
 	JNE       loop
 	VZEROUPPER
 	RET
+
+// func expandI8AVX2(blocks uintptr, dst *float32, src *byte, zero int32, scale float32)
+// Requires: AVX, AVX2
+TEXT ·expandI8AVX2(SB), NOSPLIT, $0-32
+	MOVQ         blocks+0(FP), CX
+	MOVQ         dst+8(FP), AX
+	MOVQ         src+16(FP), DI
+	VBROADCASTSS zero+24(FP), Y0
+	VBROADCASTSS scale+28(FP), Y1
+
+loop:
+	VPMOVSXBD (DI), Y2
+	VPSUBD    Y0, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y1, Y2, Y2
+	VMOVUPS   Y2, (AX)
+	VPMOVSXBD 8(DI), Y3
+	VPSUBD    Y0, Y3, Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y1, Y3, Y3
+	VMOVUPS   Y3, 32(AX)
+	ADDQ      $0x10, DI
+	ADDQ      $0x40, AX
+	SUBQ      $0x01, CX
+	JNE       loop
+	VZEROUPPER
+	RET
+
+// func expandU8AVX2(blocks uintptr, dst *float32, src *byte, zero int32, scale float32)
+// Requires: AVX, AVX2
+TEXT ·expandU8AVX2(SB), NOSPLIT, $0-32
+	MOVQ         blocks+0(FP), CX
+	MOVQ         dst+8(FP), AX
+	MOVQ         src+16(FP), DI
+	VBROADCASTSS zero+24(FP), Y0
+	VBROADCASTSS scale+28(FP), Y1
+
+loop:
+	VPMOVZXBD (DI), Y2
+	VPSUBD    Y0, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y1, Y2, Y2
+	VMOVUPS   Y2, (AX)
+	VPMOVZXBD 8(DI), Y3
+	VPSUBD    Y0, Y3, Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y1, Y3, Y3
+	VMOVUPS   Y3, 32(AX)
+	ADDQ      $0x10, DI
+	ADDQ      $0x40, AX
+	SUBQ      $0x01, CX
+	JNE       loop
+	VZEROUPPER
+	RET

@@ -20,7 +20,7 @@ func codesOf[A Code](b []byte) []A {
 
 // cast returns the first n elements of b as type T, sharing memory.
 // [github.com/goqat/goqat/tensor.Cast] does not know int16 or named types.
-func cast[T Float | ~int16 | ~int32](b []byte, n int) []T {
+func cast[T Float | ~int16 | ~int32 | ~uint32](b []byte, n int) []T {
 	var zero T
 	size := int(unsafe.Sizeof(zero))
 	if n == 0 {
