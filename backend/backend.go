@@ -36,6 +36,22 @@ type Updater interface {
 	Updates(out int) int
 }
 
+// Overwriter is implemented by operations whose output out may have the
+// storage of input Overwrites(out), -1 for none: the kernel has read an
+// element of the input for the last time when it writes that of the output.
+// A program gives them one storage when nothing else wants the input later.
+type Overwriter interface {
+	Overwrites(out int) int
+}
+
+// firstOverFirst is the rule of most operations on elements.
+func firstOverFirst(out int) int {
+	if out == 0 {
+		return 0
+	}
+	return -1
+}
+
 // Viewer is implemented by operations whose first output has the bytes of
 // their first input under another shape; backends never run them.
 type Viewer interface {

@@ -61,3 +61,15 @@ type BatchNormEvalGrad struct {
 
 // OpName returns "batch_norm_eval_grad".
 func (BatchNormEvalGrad) OpName() string { return "batch_norm_eval_grad" }
+
+// Overwrites says that the first output may have the storage of the first
+// input.
+func (BatchNormEval) Overwrites(out int) int { return firstOverFirst(out) }
+
+// Overwrites says that the first output may have the storage of the first
+// input.
+func (BatchNormGrad) Overwrites(out int) int { return firstOverFirst(out) }
+
+// Overwrites says that the first output may have the storage of the first
+// input.
+func (BatchNormEvalGrad) Overwrites(out int) int { return firstOverFirst(out) }

@@ -20,3 +20,7 @@ type ClipGrad struct {
 
 // OpName returns "clip_grad".
 func (ClipGrad) OpName() string { return "clip_grad" }
+
+// Overwrites says that the first output may have the storage of the first
+// input.
+func (ClipGrad) Overwrites(out int) int { return firstOverFirst(out) }

@@ -40,3 +40,11 @@ type LSQGrad struct {
 
 // OpName returns "lsq_grad".
 func (LSQGrad) OpName() string { return "lsq_grad" }
+
+// Overwrites says that the first output may have the storage of the first
+// input.
+func (STEGrad) Overwrites(out int) int { return firstOverFirst(out) }
+
+// Overwrites says that the first output may have the storage of the first
+// input.
+func (LSQGrad) Overwrites(out int) int { return firstOverFirst(out) }

@@ -16,3 +16,7 @@ type ReluGrad struct{}
 
 // OpName returns "relu_grad".
 func (ReluGrad) OpName() string { return "relu_grad" }
+
+// Overwrites says that the first output may have the storage of the first
+// input.
+func (ReluGrad) Overwrites(out int) int { return firstOverFirst(out) }

@@ -19,6 +19,22 @@ func SetSum(op backend.Op) { sum = op }
 // returns the gradient of each value of wrt, the zero Value where the loss
 // does not depend on it.
 func (g *Graph) Backward(loss Value, wrt ...Value) []Value {
+	return g.backward(nil, loss, wrt)
+}
+
+// BackwardRecompute is [Graph.Backward] for little memory: values that
+// gradients need and that operations marked [Def].Recompute make from codes
+// are computed again, with the same bits, where they are needed.
+func (g *Graph) BackwardRecompute(loss Value, wrt ...Value) []Value {
+	r := newRecomputing(g)
+	out := g.backward(r, loss, wrt)
+	if g.err == nil {
+		r.prune()
+	}
+	return out
+}
+
+func (g *Graph) backward(r *recomputing, loss Value, wrt []Value) []Value {
 	if g.err != nil {
 		return nil
 	}
@@ -56,7 +72,11 @@ func (g *Graph) Backward(loss Value, wrt ...Value) []Value {
 			g.Fail(fmt.Errorf("graph: node %s: %s has no gradient: %s", n.Name, n.Op.OpName(), d.NoGrad))
 			return nil
 		}
-		dIn := d.Grad(g, n, dOut)
+		m := n
+		if r != nil {
+			m = r.node(n)
+		}
+		dIn := d.Grad(g, m, dOut)
 		if g.err != nil {
 			return nil
 		}

@@ -21,6 +21,11 @@ type Def struct {
 	// NoGrad says why Grad is nil.
 	NoGrad string
 
+	// Recompute says that the operation is cheap beside the memory of its
+	// results, depends on nothing but its inputs and updates none: a backward
+	// pass may run it again instead of keeping them.
+	Recompute bool
+
 	// ONNX is the operator's name there, with its domain when it is not the
 	// default one; NoONNX says why there is none.
 	ONNX   string

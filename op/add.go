@@ -15,8 +15,9 @@ func init() {
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			return []graph.Value{unbroadcast(g, d[0], n.In[0].Shape()), unbroadcast(g, d[0], n.In[1].Shape())}
 		},
-		ONNX:    "Add",
-		Integer: addInteger,
+		Recompute: true,
+		ONNX:      "Add",
+		Integer:   addInteger,
 	})
 }
 

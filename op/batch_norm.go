@@ -51,7 +51,8 @@ func init() {
 			copy(out, g.ApplyN(op, d[0], n.In[0], n.In[1], n.In[3], n.In[4]))
 			return out
 		},
-		NoONNX: form,
+		Recompute: true,
+		NoONNX:    form,
 	})
 	for _, op := range []backend.Op{backend.BatchNormGrad{}, backend.BatchNormEvalGrad{}} {
 		graph.Register(op, graph.Def{

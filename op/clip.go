@@ -11,7 +11,8 @@ func init() {
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			return []graph.Value{g.Apply(backend.ClipGrad(n.Op.(backend.Clip)), d[0], n.Out[0])}
 		},
-		ONNX: "Clip",
+		Recompute: true,
+		ONNX:      "Clip",
 	})
 	graph.Register(backend.ClipGrad{}, graph.Def{
 		Infer:  inferSameTwo,

@@ -27,7 +27,8 @@ func init() {
 			dx, dw, db := convCodesGrad(g, c, d[0], n.In[0], sx, zx, n.In[3], sw, value(n.In, 5))
 			return []graph.Value{dx, {}, {}, dw, {}, db}[:len(n.In)]
 		},
-		NoONNX: "written as DequantizeLinear and Conv",
+		Recompute: true,
+		NoONNX:    "written as DequantizeLinear and Conv",
 	})
 }
 

@@ -26,6 +26,7 @@ func init() {
 		Grad: func(_ *graph.Graph, _ *graph.Node, d []graph.Value) []graph.Value {
 			return []graph.Value{d[0]}
 		},
-		ONNX: "DequantizeLinear",
+		Recompute: true,
+		ONNX:      "DequantizeLinear",
 	})
 }

@@ -24,7 +24,8 @@ func init() {
 			dx, dw, db := gemmCodesGrad(g, d[0], n.In[0], n.In[1], n.In[2], n.In[3], n.In[4], value(n.In, 5))
 			return []graph.Value{dx, {}, {}, dw, {}, db}[:len(n.In)]
 		},
-		NoONNX: "written as DequantizeLinear and Gemm",
+		Recompute: true,
+		NoONNX:    "written as DequantizeLinear and Gemm",
 	})
 }
 

@@ -11,8 +11,9 @@ func init() {
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			return []graph.Value{g.Apply(backend.HardSigmoidGrad{}, d[0], n.In[0])}
 		},
-		ONNX:    "HardSigmoid",
-		Integer: unaryInteger(backend.UnaryHardSigmoid),
+		Recompute: true,
+		ONNX:      "HardSigmoid",
+		Integer:   unaryInteger(backend.UnaryHardSigmoid),
 	})
 	graph.Register(backend.HardSigmoidGrad{}, graph.Def{
 		Infer:  inferSameTwo,

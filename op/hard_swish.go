@@ -11,8 +11,9 @@ func init() {
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			return []graph.Value{g.Apply(backend.HardSwishGrad{}, d[0], n.In[0])}
 		},
-		ONNX:    "HardSwish",
-		Integer: unaryInteger(backend.UnaryHardSwish),
+		Recompute: true,
+		ONNX:      "HardSwish",
+		Integer:   unaryInteger(backend.UnaryHardSwish),
 	})
 	graph.Register(backend.HardSwishGrad{}, graph.Def{
 		Infer:  inferSameTwo,

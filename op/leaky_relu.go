@@ -11,8 +11,9 @@ func init() {
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			return []graph.Value{g.Apply(backend.LeakyReluGrad(n.Op.(backend.LeakyRelu)), d[0], n.In[0])}
 		},
-		ONNX:    "LeakyRelu",
-		Integer: unaryInteger(backend.UnaryLeakyRelu),
+		Recompute: true,
+		ONNX:      "LeakyRelu",
+		Integer:   unaryInteger(backend.UnaryLeakyRelu),
 	})
 	graph.Register(backend.LeakyReluGrad{}, graph.Def{
 		Infer:  inferSameTwo,

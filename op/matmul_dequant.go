@@ -31,7 +31,8 @@ func init() {
 			da, db := matmulCodesGrad(g, n, n.Op.(backend.MatMulDequant).MatMul, d[0])
 			return []graph.Value{da, {}, {}, db, {}, {}}
 		},
-		NoONNX: "written as DequantizeLinear and MatMul",
+		Recompute: true,
+		NoONNX:    "written as DequantizeLinear and MatMul",
 	})
 }
 

@@ -15,7 +15,8 @@ func init() {
 				unbroadcast(g, g.Apply(backend.Mul{}, d[0], a), b.Shape()),
 			}
 		},
-		ONNX:    "Mul",
-		Integer: mulInteger,
+		Recompute: true,
+		ONNX:      "Mul",
+		Integer:   mulInteger,
 	})
 }

@@ -12,7 +12,8 @@ func init() {
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			return []graph.Value{g.Apply(backend.ReluGrad{}, d[0], n.Out[0])}
 		},
-		ONNX: "Relu",
+		Recompute: true,
+		ONNX:      "Relu",
 	})
 	graph.Register(backend.ReluGrad{}, graph.Def{
 		Infer:  inferSameTwo,

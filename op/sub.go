@@ -14,7 +14,8 @@ func init() {
 				g.Apply(backend.Neg{}, unbroadcast(g, d[0], n.In[1].Shape())),
 			}
 		},
-		ONNX:    "Sub",
-		Integer: subInteger,
+		Recompute: true,
+		ONNX:      "Sub",
+		Integer:   subInteger,
 	})
 }

@@ -61,6 +61,9 @@ type plan struct {
 	used   map[int]bool
 	total  int
 	saved  int // bytes alive across the start of the backward pass
+	// end is the number of the last live node that reads a value's storage;
+	// outputs are read at the end of all.
+	end map[int]int
 	// newest maps an updated storage to the value that has it after the
 	// update: reading an older one would see the new contents.
 	newest map[int]int
@@ -70,7 +73,7 @@ type plan struct {
 // each computed value an offset such that values alive together never
 // overlap. forward is the number of nodes before the backward pass.
 func planMemory(g *graph.Graph, forward int) (*plan, error) {
-	p := &plan{root: map[int]int{}, blocks: map[int]*storage{}, live: map[*graph.Node]bool{}, used: map[int]bool{}, newest: map[int]int{}}
+	p := &plan{root: map[int]int{}, blocks: map[int]*storage{}, live: map[*graph.Node]bool{}, used: map[int]bool{}, end: map[int]int{}, newest: map[int]int{}}
 	nodes := g.Nodes()
 	mark := func(v graph.Value) { p.used[v.ID()] = true }
 	for _, o := range g.Outputs() {
@@ -95,6 +98,7 @@ func planMemory(g *graph.Graph, forward int) (*plan, error) {
 			}
 		}
 	}
+	p.ends(g)
 	at, backward := 0, 0
 	for i, n := range nodes {
 		if i == forward {
@@ -136,6 +140,62 @@ func planMemory(g *graph.Graph, forward int) (*plan, error) {
 	return p, nil
 }
 
+// ends finds the last use of each value, views and updates of it included.
+func (p *plan) ends(g *graph.Graph) {
+	view := map[int]int{} // value id -> id of the value that it is a view of
+	root := func(id int) int {
+		for view[id] != 0 {
+			id = view[id]
+		}
+		return id
+	}
+	at := 0
+	for _, n := range g.Nodes() {
+		if !p.live[n] {
+			continue
+		}
+		for _, v := range n.In {
+			p.end[root(v.ID())] = at
+		}
+		if _, ok := n.Op.(backend.Viewer); ok {
+			view[n.Out[0].ID()] = n.In[0].ID()
+		}
+		if u, ok := n.Op.(backend.Updater); ok {
+			for j, o := range n.Out {
+				if i := u.Updates(j); i >= 0 {
+					view[o.ID()] = n.In[i].ID()
+				}
+			}
+		}
+		at++
+	}
+	for _, o := range g.Outputs() {
+		p.end[root(o.Value.ID())] = at
+	}
+}
+
+// overwrites returns the input of n whose storage output j takes over, -1 if
+// there is none: the input is a computed value of this size that nothing reads
+// later, and n reads it once.
+func (p *plan) overwrites(n *graph.Node, j, at int) int {
+	op, ok := n.Op.(backend.Overwriter)
+	if !ok || op.Overwrites(j) < 0 {
+		return -1
+	}
+	i := op.Overwrites(j)
+	in, own := n.In[i], p.owner(n.In[i].ID())
+	b := p.blocks[own]
+	if b == nil || p.end[own] != at || in.Spec().Bytes() != n.Out[j].Spec().Bytes() {
+		return -1
+	}
+	for k, v := range n.In {
+		if k != i && !v.Absent() && p.owner(v.ID()) == own {
+			return -1
+		}
+	}
+	return i
+}
+
 func (p *plan) owner(id int) int {
 	for {
 		r, ok := p.root[id]
@@ -161,6 +221,12 @@ func (p *plan) define(n *graph.Node, at int) error {
 		}
 		if isView && j == 0 {
 			p.root[o.ID()] = n.In[0].ID()
+			continue
+		}
+		if i := p.overwrites(n, j, at); i >= 0 && p.used[o.ID()] {
+			p.root[o.ID()] = n.In[i].ID()
+			own := p.owner(o.ID())
+			p.end[own] = p.end[o.ID()]
 			continue
 		}
 		if p.used[o.ID()] {

@@ -35,6 +35,10 @@ type Options struct {
 	// Extend, when not nil, is called on the lowered graph before
 	// differentiation, to add outputs.
 	Extend func(g *graph.Graph) error
+	// KeepAll keeps every value that gradients need from the forward pass,
+	// and leaves operations apart that would run as one: more memory, the
+	// same results but for the order of float sums.
+	KeepAll bool
 	// Lowered says that the graph is already lowered: it is run as it is.
 	Lowered bool
 	// Memory bounds the bytes of the program, 0 for no bound. What does not
@@ -105,6 +109,12 @@ func Compile(ctx context.Context, g *graph.Graph, o Options) (*Program, error) {
 	}
 	forward := 0
 	if o.Loss != "" {
+		if !o.KeepAll {
+			var err error
+			if low, err = graph.Fuse(low, b.Supports); err != nil {
+				return nil, err
+			}
+		}
 		forward = len(low.Nodes())
 		if err := differentiate(low, o); err != nil {
 			return nil, err
@@ -132,7 +142,11 @@ func differentiate(g *graph.Graph, o Options) error {
 			params = append(params, v)
 		}
 	}
-	grads := g.Backward(loss, params...)
+	backward := g.BackwardRecompute
+	if o.KeepAll {
+		backward = g.Backward
+	}
+	grads := backward(loss, params...)
 	if err := g.Err(); err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (s isa) dequantizeSums() {
 }
 
 func (s isa) dequantizeCodes(name string, signed bool) {
-	s.begin("dequantize"+name, "dst *float32, codes *byte, p *[10]uint32, n uintptr", "writes (code-origin) * scale")
+	s.begin("dequantize"+name, "dst *float32, codes *byte, p *[12]uint32, n uintptr", "writes (code-origin) * scale")
 	dst, codes, p, n := arg("dst"), arg("codes"), arg("p"), arg("n")
 	origin, scale := s.field(p, atOrigin), s.field(p, atScale)
 	s.loop(n, func(tail Register) {

@@ -30,8 +30,9 @@ func main() {
 	s.requantizeFixed(false)
 	for _, divide := range []bool{true, false} {
 		for _, away := range []bool{false, true} {
-			s.quantize(divide, away, false)
-			s.quantize(divide, away, true)
+			s.quantize(divide, away, toCodes)
+			s.quantize(divide, away, toReals)
+			s.quantize(divide, away, activationToCodes)
 		}
 	}
 	s.steGrad()
@@ -41,6 +42,10 @@ func main() {
 	s.affine()
 	s.normGrad()
 	s.extremes()
+	s.moments()
+	s.products()
+	s.clamp()
+	s.clampGrad()
 	Generate()
 }
 

@@ -18,10 +18,25 @@ const (
 	atNone
 	atOrigin
 	atScale
+	atClampLow
+	atClampHigh
 )
 
 // Predicates of VCMPPS.
-const unordered = 3
+const (
+	unordered  = 3
+	less       = 17 // ordered
+	greater    = 30 // ordered
+	notAtLeast = 25 // or unordered
+)
+
+// What the loops of quantizers write.
+const (
+	toCodes = iota
+	toReals
+	// toCodes of x * scale + shift, clamped.
+	activationToCodes
+)
 
 // integers rounds t, clamped to [low, high], to integers.
 func (s isa) integers(t, low, high VecVirtual, away bool, sign, half VecVirtual) VecVirtual {
@@ -53,10 +68,14 @@ func (s isa) lowBytes() VecVirtual {
 	return s.constant(255)
 }
 
-func (s isa) quantize(divide, away, fake bool) {
-	name, args, doc := "quantize", "dst *byte", "writes codes"
-	if fake {
-		name, args, doc = "fakeQuantize", "dst *float32", "writes the real numbers of the codes"
+func (s isa) quantize(divide, away bool, kind int) {
+	fake, act := kind == toReals, kind == activationToCodes
+	name, args, doc := "quantize", "dst *byte, mask *byte, x *float32", "writes codes"
+	switch kind {
+	case toReals:
+		name, args, doc = "fakeQuantize", "dst *float32, mask *byte, x *float32", "writes the real numbers of the codes"
+	case activationToCodes:
+		name, args, doc = "quantizeActivation", "dst *byte, mask *byte, x, scale, shift *float32, channels, step uintptr", "writes codes of activations"
 	}
 	if divide {
 		name, doc = name+"Divide", doc+" of quotients"
@@ -68,11 +87,29 @@ func (s isa) quantize(divide, away, fake bool) {
 	} else {
 		name, doc = name+"Even", doc+", ties to even"
 	}
-	s.begin(name, args+", mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr",
+	s.begin(name, args+", p *[12]uint32, nan *[16]int32, n uintptr",
 		doc+", and the mask bits unless mask is nil, and counts NaNs")
-	dst, mask, x, p, nan, n := arg("dst"), arg("mask"), arg("x"), arg("p"), arg("nan"), arg("n")
+	dst, mask, x, p, n := arg("dst"), arg("mask"), arg("x"), arg("p"), arg("n")
 	factor, inside, low, high := s.field(p, atFactor), s.field(p, atInside), s.field(p, atLow), s.field(p, atHigh)
-	lo, hi, none := s.field(p, atLo), s.field(p, atHi), s.field(p, atNone)
+	lo, hi := s.field(p, atLo), s.field(p, atHi)
+	// There are too few YMM for all numbers of an activation: those of these
+	// are loaded when they are needed.
+	field := func(at int) func() VecVirtual {
+		if act && !s.zmm {
+			return func() VecVirtual { return s.field(p, at) }
+		}
+		v := s.field(p, at)
+		return func() VecVirtual { return v }
+	}
+	none := field(atNone)
+	var clampLow, clampHigh func() VecVirtual
+	var c columns
+	var factors, addends Register
+	if act {
+		clampLow, clampHigh = field(atClampLow), field(atClampHigh)
+		factors, addends = arg("scale"), arg("shift")
+		c = s.columns()
+	}
 	var after, bytes, origin, scale, sign, half, one VecVirtual
 	if fake {
 		origin, scale = s.field(p, atOrigin), s.field(p, atScale)
@@ -88,6 +125,16 @@ func (s isa) quantize(divide, away, fake bool) {
 	count := s.clear()
 	s.loop(n, func(tail Register) {
 		t, code := s.load(Mem{Base: x}, tail), s.vec()
+		var between Register
+		if act {
+			VMULPS(c.of(factors), t, t)
+			VADDPS(c.of(addends), t, t)
+			between = s.between(t, clampLow(), clampHigh(), greater, less)
+			// Of two operands one of which is NaN the instructions return the
+			// first one written here.
+			VMAXPS(t, clampLow(), t)
+			VMINPS(t, clampHigh(), t)
+		}
 		if divide {
 			VDIVPS(factor, t, t)
 		} else {
@@ -112,7 +159,10 @@ func (s isa) quantize(divide, away, fake bool) {
 				VPCMPEQD(q, code, in)
 			}
 			KANDNW(in, bad, in)
-			VMOVDQA32(none, bad, code)
+			if act {
+				KANDW(between, in, in)
+			}
+			VMOVDQA32(none(), bad, code)
 			KMOVW(in, bits)
 		} else {
 			bad := s.vec()
@@ -123,8 +173,11 @@ func (s isa) quantize(divide, away, fake bool) {
 			VPMINSD(hi, code, code)
 			VPCMPEQD(q, code, q)
 			VPANDN(q, bad, q)
+			if act {
+				VPAND(between, q, q)
+			}
 			VMOVMSKPS(q, bits)
-			VBLENDVPS(bad, none, code, code)
+			VBLENDVPS(bad, none(), code, code)
 		}
 		if fake {
 			VPSUBD(origin, code, code)
@@ -139,8 +192,11 @@ func (s isa) quantize(divide, away, fake bool) {
 		}
 		s.storeBits("m", bits, mask, n, tail)
 		ADDQ(U8(uint8(s.bytes())), x)
+		if act {
+			c.next()
+		}
 	})
-	s.store(count, Mem{Base: nan}, nil)
+	s.store(count, Mem{Base: arg("nan")}, nil)
 	VZEROUPPER()
 	RET()
 }

@@ -37,7 +37,7 @@ func (o codeStore) store(q VecVirtual, tail Register) {
 }
 
 func (s isa) requantize() {
-	s.begin("requantize", "dst, mask *byte, acc, add *int32, m *float32, p *[10]uint32, channels, step, n uintptr",
+	s.begin("requantize", "dst, mask *byte, acc, add *int32, m *float32, p *[12]uint32, channels, step, n uintptr",
 		"writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m")
 	dst, mask, acc, add, m, p := arg("dst"), arg("mask"), arg("acc"), arg("add"), arg("m"), arg("p")
 	low, high, after := s.field(p, atLow), s.field(p, atHigh), s.field(p, atAfter)
@@ -66,7 +66,7 @@ func (s isa) requantizeFixed(double bool) {
 	if double {
 		name, doc = "requantizeDouble", ", rounded twice"
 	}
-	s.begin(name, "dst, mask *byte, acc, add, m, left, right *int32, p *[10]uint32, channels, step, n uintptr",
+	s.begin(name, "dst, mask *byte, acc, add, m, left, right *int32, p *[12]uint32, channels, step, n uintptr",
 		"writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m * 2^(left-right-31)"+doc)
 	dst, mask, acc, add, m := arg("dst"), arg("mask"), arg("acc"), arg("add"), arg("m")
 	left, right, p := arg("left"), arg("right"), arg("p")

@@ -31,7 +31,7 @@ func reach(channels int, lengths ...int) {
 
 // params are the numbers that a loop holds in registers, by the indexes below;
 // floats as their bits.
-type params = [10]uint32
+type params = [12]uint32
 
 const (
 	factorAt = iota // what x is divided or multiplied by
@@ -40,10 +40,12 @@ const (
 	highAt
 	loAt // code bounds before after is added
 	hiAt
-	afterAt  // integer added after rounding
-	noneAt   // code of NaN before after is added
-	originAt // subtracted from a code, before after is added, and
-	scaleAt  // multiplied: the real number
+	afterAt    // integer added after rounding
+	noneAt     // code of NaN before after is added
+	originAt   // subtracted from a code, before after is added, and
+	scaleAt    // multiplied: the real number
+	clampLowAt // float bounds of an activation
+	clampHighAt
 )
 
 // exact bounds the zero points and codes whose sums the vectors hold exactly

@@ -7,57 +7,77 @@ package codes
 // requantizeAVX2 writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m; n is a multiple of 8.
 //
 //go:noescape
-func requantizeAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *float32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+func requantizeAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *float32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 
 // requantizeDoubleAVX2 writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m * 2^(left-right-31), rounded twice; n is a multiple of 8.
 //
 //go:noescape
-func requantizeDoubleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+func requantizeDoubleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 
 // requantizeSingleAVX2 writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m * 2^(left-right-31), rounded once; n is a multiple of 8.
 //
 //go:noescape
-func requantizeSingleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+func requantizeSingleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 
 // quantizeDivideEvenAVX2 writes codes of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func quantizeDivideEvenAVX2(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func quantizeDivideEvenAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // fakeQuantizeDivideEvenAVX2 writes the real numbers of the codes of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func fakeQuantizeDivideEvenAVX2(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeDivideEvenAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// quantizeActivationDivideEvenAVX2 writes codes of activations of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
+//
+//go:noescape
+func quantizeActivationDivideEvenAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeDivideAwayAVX2 writes codes of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func quantizeDivideAwayAVX2(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func quantizeDivideAwayAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // fakeQuantizeDivideAwayAVX2 writes the real numbers of the codes of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func fakeQuantizeDivideAwayAVX2(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeDivideAwayAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// quantizeActivationDivideAwayAVX2 writes codes of activations of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
+//
+//go:noescape
+func quantizeActivationDivideAwayAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeMultiplyEvenAVX2 writes codes of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func quantizeMultiplyEvenAVX2(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func quantizeMultiplyEvenAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // fakeQuantizeMultiplyEvenAVX2 writes the real numbers of the codes of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func fakeQuantizeMultiplyEvenAVX2(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeMultiplyEvenAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// quantizeActivationMultiplyEvenAVX2 writes codes of activations of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
+//
+//go:noescape
+func quantizeActivationMultiplyEvenAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeMultiplyAwayAVX2 writes codes of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func quantizeMultiplyAwayAVX2(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func quantizeMultiplyAwayAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // fakeQuantizeMultiplyAwayAVX2 writes the real numbers of the codes of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func fakeQuantizeMultiplyAwayAVX2(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeMultiplyAwayAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// quantizeActivationMultiplyAwayAVX2 writes codes of activations of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
+//
+//go:noescape
+func quantizeActivationMultiplyAwayAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // steGradAVX2 writes dy where the mask bit is set, else 0; n is a multiple of 8.
 //
@@ -72,12 +92,12 @@ func dequantizeSumsAVX2(dst *float32, acc *int32, add *int32, scale *float32, bi
 // dequantizeInt8AVX2 writes (code-origin) * scale; n is a multiple of 8.
 //
 //go:noescape
-func dequantizeInt8AVX2(dst *float32, codes *byte, p *[10]uint32, n uintptr)
+func dequantizeInt8AVX2(dst *float32, codes *byte, p *[12]uint32, n uintptr)
 
 // dequantizeUint8AVX2 writes (code-origin) * scale; n is a multiple of 8.
 //
 //go:noescape
-func dequantizeUint8AVX2(dst *float32, codes *byte, p *[10]uint32, n uintptr)
+func dequantizeUint8AVX2(dst *float32, codes *byte, p *[12]uint32, n uintptr)
 
 // affineAVX2 writes x * scale + shift, the product rounded; n is a multiple of 8.
 //
@@ -93,3 +113,23 @@ func normGradAVX2(dst *float32, dy *float32, x *float32, ofDy *float32, mean *fl
 //
 //go:noescape
 func extremesAVX2(x *float32, lo *[16]float32, hi *[16]float32, nan *[16]int32, n uintptr)
+
+// momentsAVX2 writes the sums of x - shift and of its square, and the ends, of n columns of rows > 0 rows, stride bytes apart; n is a multiple of 8.
+//
+//go:noescape
+func momentsAVX2(x *float32, rows uintptr, stride uintptr, shift *float32, sum *float32, square *float32, least *float32, most *float32, n uintptr)
+
+// productsAVX2 writes the sums of dy and of dy * (x-mean) of n columns of rows > 0 rows, stride bytes apart; n is a multiple of 8.
+//
+//go:noescape
+func productsAVX2(dy *float32, x *float32, rows uintptr, stride uintptr, mean *float32, sum *float32, product *float32, n uintptr)
+
+// clampAVX2 writes x clamped to [low, high]; a NaN stays; n is a multiple of 8.
+//
+//go:noescape
+func clampAVX2(dst *float32, x *float32, low float32, high float32, n uintptr)
+
+// clampGradAVX2 writes dy where y is above low and not at or above high, else 0; n is a multiple of 8.
+//
+//go:noescape
+func clampGradAVX2(dst *float32, dy *float32, y *float32, low float32, high float32, n uintptr)

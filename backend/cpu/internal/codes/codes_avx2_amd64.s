@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func requantizeAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *float32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+// func requantizeAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *float32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 // Requires: AVX, AVX2, CMOV
 TEXT ·requantizeAVX2(SB), NOSPLIT, $0-72
 	MOVQ         dst+0(FP), AX
@@ -65,7 +65,7 @@ tail:
 	VZEROUPPER
 	RET
 
-// func requantizeDoubleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+// func requantizeDoubleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 // Requires: AVX, AVX2, CMOV
 TEXT ·requantizeDoubleAVX2(SB), NOSPLIT, $0-88
 	MOVQ         dst+0(FP), AX
@@ -160,7 +160,7 @@ tail:
 	VZEROUPPER
 	RET
 
-// func requantizeSingleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+// func requantizeSingleAVX2(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 // Requires: AVX, AVX2, CMOV
 TEXT ·requantizeSingleAVX2(SB), NOSPLIT, $0-88
 	MOVQ         dst+0(FP), AX
@@ -243,15 +243,14 @@ tail:
 	VZEROUPPER
 	RET
 
-// func quantizeDivideEvenAVX2(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func quantizeDivideEvenAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·quantizeDivideEvenAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
 	MOVQ         p+24(FP), BX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -266,7 +265,7 @@ TEXT ·quantizeDivideEvenAVX2(SB), NOSPLIT, $0-48
 	VPXOR        Y9, Y9, Y9
 
 loop:
-	CMPQ         DI, $0x08
+	CMPQ         SI, $0x08
 	JLT          tail
 	VMOVUPS      (DX), Y10
 	VDIVPS       Y0, Y10, Y10
@@ -296,23 +295,23 @@ loop:
 
 mskip:
 	ADDQ $0x20, DX
-	SUBQ $0x08, DI
+	SUBQ $0x08, SI
 	JMP  loop
 
 tail:
-	VMOVUPS Y9, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Y9, (AX)
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeDivideEvenAVX2(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func fakeQuantizeDivideEvenAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·fakeQuantizeDivideEvenAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
 	MOVQ         p+24(FP), BX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -325,7 +324,7 @@ TEXT ·fakeQuantizeDivideEvenAVX2(SB), NOSPLIT, $0-48
 	VPXOR        Y9, Y9, Y9
 
 loop:
-	CMPQ      DI, $0x08
+	CMPQ      SI, $0x08
 	JLT       tail
 	VMOVUPS   (DX), Y10
 	VDIVPS    Y0, Y10, Y10
@@ -353,23 +352,105 @@ loop:
 
 mskip:
 	ADDQ $0x20, DX
-	SUBQ $0x08, DI
+	SUBQ $0x08, SI
 	JMP  loop
 
 tail:
-	VMOVUPS Y9, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Y9, (AX)
 	VZEROUPPER
 	RET
 
-// func quantizeDivideAwayAVX2(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func quantizeActivationDivideEvenAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2, CMOV
+TEXT ·quantizeActivationDivideEvenAVX2(SB), NOSPLIT, $0-80
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         p+56(FP), BX
+	MOVQ         n+72(FP), SI
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y2
+	VBROADCASTSS 12(BX), Y3
+	VBROADCASTSS 16(BX), Y4
+	VBROADCASTSS 20(BX), Y5
+	MOVQ         scale+24(FP), DI
+	MOVQ         shift+32(FP), R8
+	MOVQ         step+48(FP), R10
+	MOVQ         channels+40(FP), R11
+	XORQ         R9, R9
+	VBROADCASTSS 24(BX), Y6
+	MOVL         $0x000000ff, R12
+	VMOVD        R12, X7
+	VPBROADCASTD X7, Y7
+	VPXOR        Y8, Y8, Y8
+
+loop:
+	CMPQ         SI, $0x08
+	JLT          tail
+	VMOVUPS      (DX), Y9
+	VMULPS       (DI)(R9*4), Y9, Y9
+	VADDPS       (R8)(R9*4), Y9, Y9
+	VBROADCASTSS 40(BX), Y10
+	VBROADCASTSS 44(BX), Y11
+	VCMPPS       $0x1e, Y10, Y9, Y10
+	VCMPPS       $0x11, Y11, Y9, Y11
+	VPAND        Y10, Y11, Y11
+	VBROADCASTSS 40(BX), Y10
+	VMAXPS       Y9, Y10, Y9
+	VBROADCASTSS 44(BX), Y10
+	VMINPS       Y9, Y10, Y9
+	VDIVPS       Y0, Y9, Y9
+	VADDPS       Y1, Y9, Y9
+	VCMPPS       $0x03, Y9, Y9, Y10
+	VPSUBD       Y10, Y8, Y8
+	VMAXPS       Y2, Y9, Y9
+	VMINPS       Y3, Y9, Y9
+	VCVTPS2DQ    Y9, Y12
+	VPMAXSD      Y4, Y12, Y9
+	VPMINSD      Y5, Y9, Y9
+	VPCMPEQD     Y12, Y9, Y12
+	VPANDN       Y12, Y10, Y12
+	VPAND        Y11, Y12, Y12
+	VMOVMSKPS    Y12, R12
+	VBROADCASTSS 28(BX), Y11
+	VBLENDVPS    Y10, Y11, Y9, Y9
+	VPADDD       Y6, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VEXTRACTI128 $0x01, Y9, X10
+	VPACKUSDW    X10, X9, X10
+	VPACKUSWB    X10, X10, X10
+	VMOVQ        X10, (AX)
+	ADDQ         $0x08, AX
+	TESTQ        CX, CX
+	JE           mskip
+	MOVB         R12, (CX)
+	INCQ         CX
+
+mskip:
+	ADDQ    $0x20, DX
+	ADDQ    R10, R9
+	MOVQ    R9, R12
+	SUBQ    R11, R12
+	CMOVQGE R12, R9
+	SUBQ    $0x08, SI
+	JMP     loop
+
+tail:
+	MOVQ    nan+64(FP), AX
+	VMOVUPS Y8, (AX)
+	VZEROUPPER
+	RET
+
+// func quantizeDivideAwayAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·quantizeDivideAwayAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
 	MOVQ         p+24(FP), BX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -390,7 +471,7 @@ TEXT ·quantizeDivideAwayAVX2(SB), NOSPLIT, $0-48
 	VPXOR        Y11, Y11, Y11
 
 loop:
-	CMPQ         DI, $0x08
+	CMPQ         SI, $0x08
 	JLT          tail
 	VMOVUPS      (DX), Y12
 	VDIVPS       Y0, Y12, Y12
@@ -423,23 +504,23 @@ loop:
 
 mskip:
 	ADDQ $0x20, DX
-	SUBQ $0x08, DI
+	SUBQ $0x08, SI
 	JMP  loop
 
 tail:
-	VMOVUPS Y11, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Y11, (AX)
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeDivideAwayAVX2(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func fakeQuantizeDivideAwayAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·fakeQuantizeDivideAwayAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
 	MOVQ         p+24(FP), BX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -458,7 +539,7 @@ TEXT ·fakeQuantizeDivideAwayAVX2(SB), NOSPLIT, $0-48
 	VPXOR        Y11, Y11, Y11
 
 loop:
-	CMPQ       DI, $0x08
+	CMPQ       SI, $0x08
 	JLT        tail
 	VMOVUPS    (DX), Y12
 	VDIVPS     Y0, Y12, Y12
@@ -489,23 +570,114 @@ loop:
 
 mskip:
 	ADDQ $0x20, DX
-	SUBQ $0x08, DI
+	SUBQ $0x08, SI
 	JMP  loop
 
 tail:
-	VMOVUPS Y11, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Y11, (AX)
 	VZEROUPPER
 	RET
 
-// func quantizeMultiplyEvenAVX2(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func quantizeActivationDivideAwayAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2, CMOV
+TEXT ·quantizeActivationDivideAwayAVX2(SB), NOSPLIT, $0-80
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         p+56(FP), BX
+	MOVQ         n+72(FP), SI
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y2
+	VBROADCASTSS 12(BX), Y3
+	VBROADCASTSS 16(BX), Y4
+	VBROADCASTSS 20(BX), Y5
+	MOVQ         scale+24(FP), DI
+	MOVQ         shift+32(FP), R8
+	MOVQ         step+48(FP), R10
+	MOVQ         channels+40(FP), R11
+	XORQ         R9, R9
+	VBROADCASTSS 24(BX), Y6
+	MOVL         $0x000000ff, R12
+	VMOVD        R12, X7
+	VPBROADCASTD X7, Y7
+	MOVL         $0x80000000, R12
+	VMOVD        R12, X8
+	VPBROADCASTD X8, Y8
+	MOVL         $0x3effffff, R12
+	VMOVD        R12, X9
+	VPBROADCASTD X9, Y9
+	VPXOR        Y10, Y10, Y10
+
+loop:
+	CMPQ         SI, $0x08
+	JLT          tail
+	VMOVUPS      (DX), Y11
+	VMULPS       (DI)(R9*4), Y11, Y11
+	VADDPS       (R8)(R9*4), Y11, Y11
+	VBROADCASTSS 40(BX), Y12
+	VBROADCASTSS 44(BX), Y13
+	VCMPPS       $0x1e, Y12, Y11, Y12
+	VCMPPS       $0x11, Y13, Y11, Y13
+	VPAND        Y12, Y13, Y13
+	VBROADCASTSS 40(BX), Y12
+	VMAXPS       Y11, Y12, Y11
+	VBROADCASTSS 44(BX), Y12
+	VMINPS       Y11, Y12, Y11
+	VDIVPS       Y0, Y11, Y11
+	VADDPS       Y1, Y11, Y11
+	VCMPPS       $0x03, Y11, Y11, Y12
+	VPSUBD       Y12, Y10, Y10
+	VMAXPS       Y2, Y11, Y11
+	VMINPS       Y3, Y11, Y11
+	VPAND        Y8, Y11, Y14
+	VPOR         Y9, Y14, Y14
+	VADDPS       Y14, Y11, Y11
+	VCVTTPS2DQ   Y11, Y14
+	VPMAXSD      Y4, Y14, Y11
+	VPMINSD      Y5, Y11, Y11
+	VPCMPEQD     Y14, Y11, Y14
+	VPANDN       Y14, Y12, Y14
+	VPAND        Y13, Y14, Y14
+	VMOVMSKPS    Y14, R12
+	VBROADCASTSS 28(BX), Y13
+	VBLENDVPS    Y12, Y13, Y11, Y11
+	VPADDD       Y6, Y11, Y11
+	VPAND        Y7, Y11, Y11
+	VEXTRACTI128 $0x01, Y11, X12
+	VPACKUSDW    X12, X11, X12
+	VPACKUSWB    X12, X12, X12
+	VMOVQ        X12, (AX)
+	ADDQ         $0x08, AX
+	TESTQ        CX, CX
+	JE           mskip
+	MOVB         R12, (CX)
+	INCQ         CX
+
+mskip:
+	ADDQ    $0x20, DX
+	ADDQ    R10, R9
+	MOVQ    R9, R12
+	SUBQ    R11, R12
+	CMOVQGE R12, R9
+	SUBQ    $0x08, SI
+	JMP     loop
+
+tail:
+	MOVQ    nan+64(FP), AX
+	VMOVUPS Y10, (AX)
+	VZEROUPPER
+	RET
+
+// func quantizeMultiplyEvenAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·quantizeMultiplyEvenAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
 	MOVQ         p+24(FP), BX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -520,7 +692,7 @@ TEXT ·quantizeMultiplyEvenAVX2(SB), NOSPLIT, $0-48
 	VPXOR        Y9, Y9, Y9
 
 loop:
-	CMPQ         DI, $0x08
+	CMPQ         SI, $0x08
 	JLT          tail
 	VMOVUPS      (DX), Y10
 	VMULPS       Y0, Y10, Y10
@@ -550,23 +722,23 @@ loop:
 
 mskip:
 	ADDQ $0x20, DX
-	SUBQ $0x08, DI
+	SUBQ $0x08, SI
 	JMP  loop
 
 tail:
-	VMOVUPS Y9, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Y9, (AX)
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeMultiplyEvenAVX2(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func fakeQuantizeMultiplyEvenAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·fakeQuantizeMultiplyEvenAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
 	MOVQ         p+24(FP), BX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -579,7 +751,7 @@ TEXT ·fakeQuantizeMultiplyEvenAVX2(SB), NOSPLIT, $0-48
 	VPXOR        Y9, Y9, Y9
 
 loop:
-	CMPQ      DI, $0x08
+	CMPQ      SI, $0x08
 	JLT       tail
 	VMOVUPS   (DX), Y10
 	VMULPS    Y0, Y10, Y10
@@ -607,23 +779,105 @@ loop:
 
 mskip:
 	ADDQ $0x20, DX
-	SUBQ $0x08, DI
+	SUBQ $0x08, SI
 	JMP  loop
 
 tail:
-	VMOVUPS Y9, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Y9, (AX)
 	VZEROUPPER
 	RET
 
-// func quantizeMultiplyAwayAVX2(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func quantizeActivationMultiplyEvenAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2, CMOV
+TEXT ·quantizeActivationMultiplyEvenAVX2(SB), NOSPLIT, $0-80
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         p+56(FP), BX
+	MOVQ         n+72(FP), SI
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y2
+	VBROADCASTSS 12(BX), Y3
+	VBROADCASTSS 16(BX), Y4
+	VBROADCASTSS 20(BX), Y5
+	MOVQ         scale+24(FP), DI
+	MOVQ         shift+32(FP), R8
+	MOVQ         step+48(FP), R10
+	MOVQ         channels+40(FP), R11
+	XORQ         R9, R9
+	VBROADCASTSS 24(BX), Y6
+	MOVL         $0x000000ff, R12
+	VMOVD        R12, X7
+	VPBROADCASTD X7, Y7
+	VPXOR        Y8, Y8, Y8
+
+loop:
+	CMPQ         SI, $0x08
+	JLT          tail
+	VMOVUPS      (DX), Y9
+	VMULPS       (DI)(R9*4), Y9, Y9
+	VADDPS       (R8)(R9*4), Y9, Y9
+	VBROADCASTSS 40(BX), Y10
+	VBROADCASTSS 44(BX), Y11
+	VCMPPS       $0x1e, Y10, Y9, Y10
+	VCMPPS       $0x11, Y11, Y9, Y11
+	VPAND        Y10, Y11, Y11
+	VBROADCASTSS 40(BX), Y10
+	VMAXPS       Y9, Y10, Y9
+	VBROADCASTSS 44(BX), Y10
+	VMINPS       Y9, Y10, Y9
+	VMULPS       Y0, Y9, Y9
+	VADDPS       Y1, Y9, Y9
+	VCMPPS       $0x03, Y9, Y9, Y10
+	VPSUBD       Y10, Y8, Y8
+	VMAXPS       Y2, Y9, Y9
+	VMINPS       Y3, Y9, Y9
+	VCVTPS2DQ    Y9, Y12
+	VPMAXSD      Y4, Y12, Y9
+	VPMINSD      Y5, Y9, Y9
+	VPCMPEQD     Y12, Y9, Y12
+	VPANDN       Y12, Y10, Y12
+	VPAND        Y11, Y12, Y12
+	VMOVMSKPS    Y12, R12
+	VBROADCASTSS 28(BX), Y11
+	VBLENDVPS    Y10, Y11, Y9, Y9
+	VPADDD       Y6, Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VEXTRACTI128 $0x01, Y9, X10
+	VPACKUSDW    X10, X9, X10
+	VPACKUSWB    X10, X10, X10
+	VMOVQ        X10, (AX)
+	ADDQ         $0x08, AX
+	TESTQ        CX, CX
+	JE           mskip
+	MOVB         R12, (CX)
+	INCQ         CX
+
+mskip:
+	ADDQ    $0x20, DX
+	ADDQ    R10, R9
+	MOVQ    R9, R12
+	SUBQ    R11, R12
+	CMOVQGE R12, R9
+	SUBQ    $0x08, SI
+	JMP     loop
+
+tail:
+	MOVQ    nan+64(FP), AX
+	VMOVUPS Y8, (AX)
+	VZEROUPPER
+	RET
+
+// func quantizeMultiplyAwayAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·quantizeMultiplyAwayAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
 	MOVQ         p+24(FP), BX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -644,7 +898,7 @@ TEXT ·quantizeMultiplyAwayAVX2(SB), NOSPLIT, $0-48
 	VPXOR        Y11, Y11, Y11
 
 loop:
-	CMPQ         DI, $0x08
+	CMPQ         SI, $0x08
 	JLT          tail
 	VMOVUPS      (DX), Y12
 	VMULPS       Y0, Y12, Y12
@@ -677,23 +931,23 @@ loop:
 
 mskip:
 	ADDQ $0x20, DX
-	SUBQ $0x08, DI
+	SUBQ $0x08, SI
 	JMP  loop
 
 tail:
-	VMOVUPS Y11, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Y11, (AX)
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeMultiplyAwayAVX2(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func fakeQuantizeMultiplyAwayAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·fakeQuantizeMultiplyAwayAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
 	MOVQ         p+24(FP), BX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -712,7 +966,7 @@ TEXT ·fakeQuantizeMultiplyAwayAVX2(SB), NOSPLIT, $0-48
 	VPXOR        Y11, Y11, Y11
 
 loop:
-	CMPQ       DI, $0x08
+	CMPQ       SI, $0x08
 	JLT        tail
 	VMOVUPS    (DX), Y12
 	VMULPS     Y0, Y12, Y12
@@ -743,11 +997,103 @@ loop:
 
 mskip:
 	ADDQ $0x20, DX
-	SUBQ $0x08, DI
+	SUBQ $0x08, SI
 	JMP  loop
 
 tail:
-	VMOVUPS Y11, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Y11, (AX)
+	VZEROUPPER
+	RET
+
+// func quantizeActivationMultiplyAwayAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2, CMOV
+TEXT ·quantizeActivationMultiplyAwayAVX2(SB), NOSPLIT, $0-80
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         p+56(FP), BX
+	MOVQ         n+72(FP), SI
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y2
+	VBROADCASTSS 12(BX), Y3
+	VBROADCASTSS 16(BX), Y4
+	VBROADCASTSS 20(BX), Y5
+	MOVQ         scale+24(FP), DI
+	MOVQ         shift+32(FP), R8
+	MOVQ         step+48(FP), R10
+	MOVQ         channels+40(FP), R11
+	XORQ         R9, R9
+	VBROADCASTSS 24(BX), Y6
+	MOVL         $0x000000ff, R12
+	VMOVD        R12, X7
+	VPBROADCASTD X7, Y7
+	MOVL         $0x80000000, R12
+	VMOVD        R12, X8
+	VPBROADCASTD X8, Y8
+	MOVL         $0x3effffff, R12
+	VMOVD        R12, X9
+	VPBROADCASTD X9, Y9
+	VPXOR        Y10, Y10, Y10
+
+loop:
+	CMPQ         SI, $0x08
+	JLT          tail
+	VMOVUPS      (DX), Y11
+	VMULPS       (DI)(R9*4), Y11, Y11
+	VADDPS       (R8)(R9*4), Y11, Y11
+	VBROADCASTSS 40(BX), Y12
+	VBROADCASTSS 44(BX), Y13
+	VCMPPS       $0x1e, Y12, Y11, Y12
+	VCMPPS       $0x11, Y13, Y11, Y13
+	VPAND        Y12, Y13, Y13
+	VBROADCASTSS 40(BX), Y12
+	VMAXPS       Y11, Y12, Y11
+	VBROADCASTSS 44(BX), Y12
+	VMINPS       Y11, Y12, Y11
+	VMULPS       Y0, Y11, Y11
+	VADDPS       Y1, Y11, Y11
+	VCMPPS       $0x03, Y11, Y11, Y12
+	VPSUBD       Y12, Y10, Y10
+	VMAXPS       Y2, Y11, Y11
+	VMINPS       Y3, Y11, Y11
+	VPAND        Y8, Y11, Y14
+	VPOR         Y9, Y14, Y14
+	VADDPS       Y14, Y11, Y11
+	VCVTTPS2DQ   Y11, Y14
+	VPMAXSD      Y4, Y14, Y11
+	VPMINSD      Y5, Y11, Y11
+	VPCMPEQD     Y14, Y11, Y14
+	VPANDN       Y14, Y12, Y14
+	VPAND        Y13, Y14, Y14
+	VMOVMSKPS    Y14, R12
+	VBROADCASTSS 28(BX), Y13
+	VBLENDVPS    Y12, Y13, Y11, Y11
+	VPADDD       Y6, Y11, Y11
+	VPAND        Y7, Y11, Y11
+	VEXTRACTI128 $0x01, Y11, X12
+	VPACKUSDW    X12, X11, X12
+	VPACKUSWB    X12, X12, X12
+	VMOVQ        X12, (AX)
+	ADDQ         $0x08, AX
+	TESTQ        CX, CX
+	JE           mskip
+	MOVB         R12, (CX)
+	INCQ         CX
+
+mskip:
+	ADDQ    $0x20, DX
+	ADDQ    R10, R9
+	MOVQ    R9, R12
+	SUBQ    R11, R12
+	CMOVQGE R12, R9
+	SUBQ    $0x08, SI
+	JMP     loop
+
+tail:
+	MOVQ    nan+64(FP), AX
+	VMOVUPS Y10, (AX)
 	VZEROUPPER
 	RET
 
@@ -815,7 +1161,7 @@ tail:
 	VZEROUPPER
 	RET
 
-// func dequantizeInt8AVX2(dst *float32, codes *byte, p *[10]uint32, n uintptr)
+// func dequantizeInt8AVX2(dst *float32, codes *byte, p *[12]uint32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·dequantizeInt8AVX2(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -842,7 +1188,7 @@ tail:
 	VZEROUPPER
 	RET
 
-// func dequantizeUint8AVX2(dst *float32, codes *byte, p *[10]uint32, n uintptr)
+// func dequantizeUint8AVX2(dst *float32, codes *byte, p *[12]uint32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·dequantizeUint8AVX2(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -969,5 +1315,162 @@ tail:
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, (DX)
 	VMOVUPS Y2, (BX)
+	VZEROUPPER
+	RET
+
+// func momentsAVX2(x *float32, rows uintptr, stride uintptr, shift *float32, sum *float32, square *float32, least *float32, most *float32, n uintptr)
+// Requires: AVX, AVX2
+TEXT ·momentsAVX2(SB), NOSPLIT, $0-72
+	MOVQ x+0(FP), AX
+	MOVQ rows+8(FP), CX
+	MOVQ stride+16(FP), DX
+	MOVQ shift+24(FP), BX
+	MOVQ sum+32(FP), SI
+	MOVQ square+40(FP), DI
+	MOVQ least+48(FP), R8
+	MOVQ most+56(FP), R9
+	MOVQ n+64(FP), R10
+
+loop:
+	CMPQ    R10, $0x08
+	JLT     tail
+	VMOVUPS (BX), Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VMOVUPS (AX), Y3
+	VMOVUPS (AX), Y4
+	MOVQ    AX, R12
+	MOVQ    CX, R11
+
+row:
+	VMOVUPS (R12), Y5
+	VSUBPS  Y0, Y5, Y6
+	VADDPS  Y6, Y1, Y1
+	VMULPS  Y6, Y6, Y6
+	VADDPS  Y6, Y2, Y2
+	VMINPS  Y3, Y5, Y3
+	VMAXPS  Y4, Y5, Y4
+	ADDQ    DX, R12
+	DECQ    R11
+	JNE     row
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y2, (DI)
+	VMOVUPS Y3, (R8)
+	VMOVUPS Y4, (R9)
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, SI
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, R8
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, R10
+	JMP     loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func productsAVX2(dy *float32, x *float32, rows uintptr, stride uintptr, mean *float32, sum *float32, product *float32, n uintptr)
+// Requires: AVX, AVX2
+TEXT ·productsAVX2(SB), NOSPLIT, $0-64
+	MOVQ dy+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ mean+32(FP), SI
+	MOVQ sum+40(FP), DI
+	MOVQ product+48(FP), R8
+	MOVQ n+56(FP), R9
+
+loop:
+	CMPQ    R9, $0x08
+	JLT     tail
+	VMOVUPS (SI), Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	MOVQ    AX, R11
+	MOVQ    CX, R12
+	MOVQ    DX, R10
+
+row:
+	VMOVUPS (R11), Y3
+	VMOVUPS (R12), Y4
+	VADDPS  Y3, Y1, Y1
+	VSUBPS  Y0, Y4, Y4
+	VMULPS  Y3, Y4, Y4
+	VADDPS  Y4, Y2, Y2
+	ADDQ    BX, R11
+	ADDQ    BX, R12
+	DECQ    R10
+	JNE     row
+	VMOVUPS Y1, (DI)
+	VMOVUPS Y2, (R8)
+	ADDQ    $0x20, SI
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, R8
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	SUBQ    $0x08, R9
+	JMP     loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func clampAVX2(dst *float32, x *float32, low float32, high float32, n uintptr)
+// Requires: AVX, AVX2, SSE
+TEXT ·clampAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVSS        low+16(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        high+20(FP), X1
+	VBROADCASTSS X1, Y1
+
+loop:
+	CMPQ    DX, $0x08
+	JLT     tail
+	VMOVUPS (CX), Y2
+	VMAXPS  Y2, Y0, Y2
+	VMINPS  Y2, Y1, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, DX
+	JMP     loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func clampGradAVX2(dst *float32, dy *float32, y *float32, low float32, high float32, n uintptr)
+// Requires: AVX, AVX2, SSE
+TEXT ·clampGradAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         n+32(FP), BX
+	MOVSS        low+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        high+28(FP), X1
+	VBROADCASTSS X1, Y1
+
+loop:
+	CMPQ    BX, $0x08
+	JLT     tail
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x1e, Y0, Y2, Y3
+	VCMPPS  $0x19, Y1, Y2, Y2
+	VPAND   Y3, Y2, Y2
+	VPAND   (CX), Y2, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, BX
+	JMP     loop
+
+tail:
 	VZEROUPPER
 	RET

@@ -7,57 +7,77 @@ package codes
 // requantizeAVX512 writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m; n is any number.
 //
 //go:noescape
-func requantizeAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *float32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+func requantizeAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *float32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 
 // requantizeDoubleAVX512 writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m * 2^(left-right-31), rounded twice; n is any number.
 //
 //go:noescape
-func requantizeDoubleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+func requantizeDoubleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 
 // requantizeSingleAVX512 writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m * 2^(left-right-31), rounded once; n is any number.
 //
 //go:noescape
-func requantizeSingleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+func requantizeSingleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 
 // quantizeDivideEvenAVX512 writes codes of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func quantizeDivideEvenAVX512(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func quantizeDivideEvenAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // fakeQuantizeDivideEvenAVX512 writes the real numbers of the codes of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func fakeQuantizeDivideEvenAVX512(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeDivideEvenAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// quantizeActivationDivideEvenAVX512 writes codes of activations of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
+//
+//go:noescape
+func quantizeActivationDivideEvenAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeDivideAwayAVX512 writes codes of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func quantizeDivideAwayAVX512(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func quantizeDivideAwayAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // fakeQuantizeDivideAwayAVX512 writes the real numbers of the codes of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func fakeQuantizeDivideAwayAVX512(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeDivideAwayAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// quantizeActivationDivideAwayAVX512 writes codes of activations of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
+//
+//go:noescape
+func quantizeActivationDivideAwayAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeMultiplyEvenAVX512 writes codes of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func quantizeMultiplyEvenAVX512(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func quantizeMultiplyEvenAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // fakeQuantizeMultiplyEvenAVX512 writes the real numbers of the codes of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func fakeQuantizeMultiplyEvenAVX512(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeMultiplyEvenAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// quantizeActivationMultiplyEvenAVX512 writes codes of activations of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
+//
+//go:noescape
+func quantizeActivationMultiplyEvenAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeMultiplyAwayAVX512 writes codes of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func quantizeMultiplyAwayAVX512(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func quantizeMultiplyAwayAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // fakeQuantizeMultiplyAwayAVX512 writes the real numbers of the codes of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func fakeQuantizeMultiplyAwayAVX512(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeMultiplyAwayAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// quantizeActivationMultiplyAwayAVX512 writes codes of activations of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
+//
+//go:noescape
+func quantizeActivationMultiplyAwayAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // steGradAVX512 writes dy where the mask bit is set, else 0; n is any number.
 //
@@ -72,12 +92,12 @@ func dequantizeSumsAVX512(dst *float32, acc *int32, add *int32, scale *float32, 
 // dequantizeInt8AVX512 writes (code-origin) * scale; n is any number.
 //
 //go:noescape
-func dequantizeInt8AVX512(dst *float32, codes *byte, p *[10]uint32, n uintptr)
+func dequantizeInt8AVX512(dst *float32, codes *byte, p *[12]uint32, n uintptr)
 
 // dequantizeUint8AVX512 writes (code-origin) * scale; n is any number.
 //
 //go:noescape
-func dequantizeUint8AVX512(dst *float32, codes *byte, p *[10]uint32, n uintptr)
+func dequantizeUint8AVX512(dst *float32, codes *byte, p *[12]uint32, n uintptr)
 
 // affineAVX512 writes x * scale + shift, the product rounded; n is any number.
 //
@@ -93,3 +113,23 @@ func normGradAVX512(dst *float32, dy *float32, x *float32, ofDy *float32, mean *
 //
 //go:noescape
 func extremesAVX512(x *float32, lo *[16]float32, hi *[16]float32, nan *[16]int32, n uintptr)
+
+// momentsAVX512 writes the sums of x - shift and of its square, and the ends, of n columns of rows > 0 rows, stride bytes apart; n is any number.
+//
+//go:noescape
+func momentsAVX512(x *float32, rows uintptr, stride uintptr, shift *float32, sum *float32, square *float32, least *float32, most *float32, n uintptr)
+
+// productsAVX512 writes the sums of dy and of dy * (x-mean) of n columns of rows > 0 rows, stride bytes apart; n is any number.
+//
+//go:noescape
+func productsAVX512(dy *float32, x *float32, rows uintptr, stride uintptr, mean *float32, sum *float32, product *float32, n uintptr)
+
+// clampAVX512 writes x clamped to [low, high]; a NaN stays; n is any number.
+//
+//go:noescape
+func clampAVX512(dst *float32, x *float32, low float32, high float32, n uintptr)
+
+// clampGradAVX512 writes dy where y is above low and not at or above high, else 0; n is any number.
+//
+//go:noescape
+func clampGradAVX512(dst *float32, dy *float32, y *float32, low float32, high float32, n uintptr)

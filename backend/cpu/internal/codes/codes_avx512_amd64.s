@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func requantizeAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *float32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+// func requantizeAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *float32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
 TEXT ·requantizeAVX512(SB), NOSPLIT, $0-72
 	MOVQ         dst+0(FP), AX
@@ -97,7 +97,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func requantizeDoubleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+// func requantizeDoubleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
 TEXT ·requantizeDoubleAVX512(SB), NOSPLIT, $0-88
 	MOVQ         dst+0(FP), AX
@@ -245,7 +245,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func requantizeSingleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[10]uint32, channels uintptr, step uintptr, n uintptr)
+// func requantizeSingleAVX512(dst *byte, mask *byte, acc *int32, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, channels uintptr, step uintptr, n uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
 TEXT ·requantizeSingleAVX512(SB), NOSPLIT, $0-88
 	MOVQ         dst+0(FP), AX
@@ -376,15 +376,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func quantizeDivideEvenAVX512(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func quantizeDivideEvenAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·quantizeDivideEvenAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), CX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -399,7 +398,7 @@ TEXT ·quantizeDivideEvenAVX512(SB), NOSPLIT, $0-48
 	VPXORD       Z9, Z9, Z9
 
 loop:
-	CMPQ      DI, $0x10
+	CMPQ      SI, $0x10
 	JLT       tail
 	VMOVUPS   (BX), Z10
 	VDIVPS    Z0, Z10, Z10
@@ -426,17 +425,17 @@ loop:
 
 mskip:
 	ADDQ $0x40, BX
-	SUBQ $0x10, DI
+	SUBQ $0x10, SI
 	JMP  loop
 
 tail:
-	TESTQ     DI, DI
+	TESTQ     SI, SI
 	JE        done
-	MOVQ      DI, CX
-	MOVL      $0x00000001, R8
-	SHLL      CL, R8
-	DECL      R8
-	KMOVW     R8, K1
+	MOVQ      SI, CX
+	MOVL      $0x00000001, DI
+	SHLL      CL, DI
+	DECL      DI
+	KMOVW     DI, K1
 	VMOVUPS.Z (BX), K1, Z10
 	VDIVPS    Z0, Z10, Z10
 	VADDPS    Z1, Z10, Z10
@@ -458,7 +457,7 @@ tail:
 	TESTQ     DX, DX
 	JE        mskiptail
 	MOVB      CL, (DX)
-	CMPQ      DI, $0x08
+	CMPQ      SI, $0x08
 	JLE       mskiptail
 	SHRL      $0x08, CX
 	MOVB      CL, 1(DX)
@@ -467,19 +466,19 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	VMOVUPS Z9, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Z9, (AX)
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeDivideEvenAVX512(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func fakeQuantizeDivideEvenAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX512F
 TEXT ·fakeQuantizeDivideEvenAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), CX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -495,7 +494,7 @@ TEXT ·fakeQuantizeDivideEvenAVX512(SB), NOSPLIT, $0-48
 	VPXORD       Z10, Z10, Z10
 
 loop:
-	CMPQ      DI, $0x10
+	CMPQ      SI, $0x10
 	JLT       tail
 	VMOVUPS   (BX), Z11
 	VDIVPS    Z0, Z11, Z11
@@ -523,17 +522,17 @@ loop:
 
 mskip:
 	ADDQ $0x40, BX
-	SUBQ $0x10, DI
+	SUBQ $0x10, SI
 	JMP  loop
 
 tail:
-	TESTQ     DI, DI
+	TESTQ     SI, SI
 	JE        done
-	MOVQ      DI, CX
-	MOVL      $0x00000001, R8
-	SHLL      CL, R8
-	DECL      R8
-	KMOVW     R8, K1
+	MOVQ      SI, CX
+	MOVL      $0x00000001, DI
+	SHLL      CL, DI
+	DECL      DI
+	KMOVW     DI, K1
 	VMOVUPS.Z (BX), K1, Z11
 	VDIVPS    Z0, Z11, Z11
 	VADDPS    Z1, Z11, Z11
@@ -556,7 +555,7 @@ tail:
 	TESTQ     DX, DX
 	JE        mskiptail
 	MOVB      CL, (DX)
-	CMPQ      DI, $0x08
+	CMPQ      SI, $0x08
 	JLE       mskiptail
 	SHRL      $0x08, CX
 	MOVB      CL, 1(DX)
@@ -565,19 +564,143 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	VMOVUPS Z10, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Z10, (AX)
 	VZEROUPPER
 	RET
 
-// func quantizeDivideAwayAVX512(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func quantizeActivationDivideEvenAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+TEXT ·quantizeActivationDivideEvenAVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         p+56(FP), CX
+	MOVQ         n+72(FP), SI
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z2
+	VBROADCASTSS 12(CX), Z3
+	VBROADCASTSS 16(CX), Z4
+	VBROADCASTSS 20(CX), Z5
+	VBROADCASTSS 28(CX), Z6
+	VBROADCASTSS 40(CX), Z7
+	VBROADCASTSS 44(CX), Z8
+	MOVQ         scale+24(FP), DI
+	MOVQ         shift+32(FP), R8
+	MOVQ         step+48(FP), R10
+	MOVQ         channels+40(FP), R11
+	XORQ         R9, R9
+	VBROADCASTSS 24(CX), Z9
+	MOVL         $0x00000001, CX
+	VMOVD        CX, X10
+	VPBROADCASTD X10, Z10
+	VPXORD       Z11, Z11, Z11
+
+loop:
+	CMPQ      SI, $0x10
+	JLT       tail
+	VMOVUPS   (BX), Z12
+	VMULPS    (DI)(R9*4), Z12, Z12
+	VADDPS    (R8)(R9*4), Z12, Z12
+	VCMPPS    $0x1e, Z7, Z12, K1
+	VCMPPS    $0x11, Z8, Z12, K1, K1
+	VMAXPS    Z12, Z7, Z12
+	VMINPS    Z12, Z8, Z12
+	VDIVPS    Z0, Z12, Z12
+	VADDPS    Z1, Z12, Z12
+	VCMPPS    $0x03, Z12, Z12, K2
+	VPADDD    Z10, Z11, K2, Z11
+	VMAXPS    Z2, Z12, Z12
+	VMINPS    Z3, Z12, Z12
+	VCVTPS2DQ Z12, Z13
+	VPMAXSD   Z4, Z13, Z12
+	VPMINSD   Z5, Z12, Z12
+	VPCMPEQD  Z13, Z12, K3
+	KANDNW    K3, K2, K3
+	KANDW     K1, K3, K3
+	VMOVDQA32 Z6, K2, Z12
+	KMOVW     K3, CX
+	VPADDD    Z9, Z12, Z12
+	VPMOVDB   Z12, X12
+	VMOVDQU8  X12, (AX)
+	ADDQ      $0x10, AX
+	TESTQ     DX, DX
+	JE        mskip
+	MOVW      CX, (DX)
+	ADDQ      $0x02, DX
+
+mskip:
+	ADDQ    $0x40, BX
+	ADDQ    R10, R9
+	MOVQ    R9, CX
+	SUBQ    R11, CX
+	CMOVQGE CX, R9
+	SUBQ    $0x10, SI
+	JMP     loop
+
+tail:
+	TESTQ     SI, SI
+	JE        done
+	MOVQ      SI, CX
+	MOVL      $0x00000001, R12
+	SHLL      CL, R12
+	DECL      R12
+	KMOVW     R12, K1
+	VMOVUPS.Z (BX), K1, Z12
+	VMULPS    (DI)(R9*4), Z12, Z12
+	VADDPS    (R8)(R9*4), Z12, Z12
+	VCMPPS    $0x1e, Z7, Z12, K2
+	VCMPPS    $0x11, Z8, Z12, K2, K2
+	VMAXPS    Z12, Z7, Z12
+	VMINPS    Z12, Z8, Z12
+	VDIVPS    Z0, Z12, Z12
+	VADDPS    Z1, Z12, Z12
+	VCMPPS    $0x03, Z12, Z12, K1, K3
+	VPADDD    Z10, Z11, K3, Z11
+	VMAXPS    Z2, Z12, Z12
+	VMINPS    Z3, Z12, Z12
+	VCVTPS2DQ Z12, Z0
+	VPMAXSD   Z4, Z0, Z1
+	VPMINSD   Z5, Z1, Z1
+	VPCMPEQD  Z0, Z1, K1, K4
+	KANDNW    K4, K3, K4
+	KANDW     K2, K4, K4
+	VMOVDQA32 Z6, K3, Z1
+	KMOVW     K4, CX
+	VPADDD    Z9, Z1, Z1
+	VPMOVDB   Z1, X0
+	VMOVDQU8  X0, K1, (AX)
+	ADDQ      $0x10, AX
+	TESTQ     DX, DX
+	JE        mskiptail
+	MOVB      CL, (DX)
+	CMPQ      SI, $0x08
+	JLE       mskiptail
+	SHRL      $0x08, CX
+	MOVB      CL, 1(DX)
+
+mskiptail:
+	ADDQ    $0x40, BX
+	ADDQ    R10, R9
+	MOVQ    R9, AX
+	SUBQ    R11, AX
+	CMOVQGE AX, R9
+
+done:
+	MOVQ    nan+64(FP), AX
+	VMOVUPS Z11, (AX)
+	VZEROUPPER
+	RET
+
+// func quantizeDivideAwayAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·quantizeDivideAwayAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), CX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -598,7 +721,7 @@ TEXT ·quantizeDivideAwayAVX512(SB), NOSPLIT, $0-48
 	VPXORD       Z11, Z11, Z11
 
 loop:
-	CMPQ       DI, $0x10
+	CMPQ       SI, $0x10
 	JLT        tail
 	VMOVUPS    (BX), Z12
 	VDIVPS     Z0, Z12, Z12
@@ -628,17 +751,17 @@ loop:
 
 mskip:
 	ADDQ $0x40, BX
-	SUBQ $0x10, DI
+	SUBQ $0x10, SI
 	JMP  loop
 
 tail:
-	TESTQ      DI, DI
+	TESTQ      SI, SI
 	JE         done
-	MOVQ       DI, CX
-	MOVL       $0x00000001, R8
-	SHLL       CL, R8
-	DECL       R8
-	KMOVW      R8, K1
+	MOVQ       SI, CX
+	MOVL       $0x00000001, DI
+	SHLL       CL, DI
+	DECL       DI
+	KMOVW      DI, K1
 	VMOVUPS.Z  (BX), K1, Z12
 	VDIVPS     Z0, Z12, Z12
 	VADDPS     Z1, Z12, Z12
@@ -663,7 +786,7 @@ tail:
 	TESTQ      DX, DX
 	JE         mskiptail
 	MOVB       CL, (DX)
-	CMPQ       DI, $0x08
+	CMPQ       SI, $0x08
 	JLE        mskiptail
 	SHRL       $0x08, CX
 	MOVB       CL, 1(DX)
@@ -672,19 +795,19 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	VMOVUPS Z11, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Z11, (AX)
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeDivideAwayAVX512(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func fakeQuantizeDivideAwayAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX512F
 TEXT ·fakeQuantizeDivideAwayAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), CX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -706,7 +829,7 @@ TEXT ·fakeQuantizeDivideAwayAVX512(SB), NOSPLIT, $0-48
 	VPXORD       Z12, Z12, Z12
 
 loop:
-	CMPQ       DI, $0x10
+	CMPQ       SI, $0x10
 	JLT        tail
 	VMOVUPS    (BX), Z13
 	VDIVPS     Z0, Z13, Z13
@@ -737,17 +860,17 @@ loop:
 
 mskip:
 	ADDQ $0x40, BX
-	SUBQ $0x10, DI
+	SUBQ $0x10, SI
 	JMP  loop
 
 tail:
-	TESTQ      DI, DI
+	TESTQ      SI, SI
 	JE         done
-	MOVQ       DI, CX
-	MOVL       $0x00000001, R8
-	SHLL       CL, R8
-	DECL       R8
-	KMOVW      R8, K1
+	MOVQ       SI, CX
+	MOVL       $0x00000001, DI
+	SHLL       CL, DI
+	DECL       DI
+	KMOVW      DI, K1
 	VMOVUPS.Z  (BX), K1, Z13
 	VDIVPS     Z0, Z13, Z13
 	VADDPS     Z1, Z13, Z13
@@ -773,7 +896,7 @@ tail:
 	TESTQ      DX, DX
 	JE         mskiptail
 	MOVB       CL, (DX)
-	CMPQ       DI, $0x08
+	CMPQ       SI, $0x08
 	JLE        mskiptail
 	SHRL       $0x08, CX
 	MOVB       CL, 1(DX)
@@ -782,19 +905,155 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	VMOVUPS Z12, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Z12, (AX)
 	VZEROUPPER
 	RET
 
-// func quantizeMultiplyEvenAVX512(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func quantizeActivationDivideAwayAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+TEXT ·quantizeActivationDivideAwayAVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         p+56(FP), CX
+	MOVQ         n+72(FP), SI
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z2
+	VBROADCASTSS 12(CX), Z3
+	VBROADCASTSS 16(CX), Z4
+	VBROADCASTSS 20(CX), Z5
+	VBROADCASTSS 28(CX), Z6
+	VBROADCASTSS 40(CX), Z7
+	VBROADCASTSS 44(CX), Z8
+	MOVQ         scale+24(FP), DI
+	MOVQ         shift+32(FP), R8
+	MOVQ         step+48(FP), R10
+	MOVQ         channels+40(FP), R11
+	XORQ         R9, R9
+	VBROADCASTSS 24(CX), Z9
+	MOVL         $0x80000000, CX
+	VMOVD        CX, X10
+	VPBROADCASTD X10, Z10
+	MOVL         $0x3effffff, CX
+	VMOVD        CX, X11
+	VPBROADCASTD X11, Z11
+	MOVL         $0x00000001, CX
+	VMOVD        CX, X12
+	VPBROADCASTD X12, Z12
+	VPXORD       Z13, Z13, Z13
+
+loop:
+	CMPQ       SI, $0x10
+	JLT        tail
+	VMOVUPS    (BX), Z14
+	VMULPS     (DI)(R9*4), Z14, Z14
+	VADDPS     (R8)(R9*4), Z14, Z14
+	VCMPPS     $0x1e, Z7, Z14, K1
+	VCMPPS     $0x11, Z8, Z14, K1, K1
+	VMAXPS     Z14, Z7, Z14
+	VMINPS     Z14, Z8, Z14
+	VDIVPS     Z0, Z14, Z14
+	VADDPS     Z1, Z14, Z14
+	VCMPPS     $0x03, Z14, Z14, K2
+	VPADDD     Z12, Z13, K2, Z13
+	VMAXPS     Z2, Z14, Z14
+	VMINPS     Z3, Z14, Z14
+	VPANDD     Z10, Z14, Z15
+	VPORD      Z11, Z15, Z15
+	VADDPS     Z15, Z14, Z14
+	VCVTTPS2DQ Z14, Z15
+	VPMAXSD    Z4, Z15, Z14
+	VPMINSD    Z5, Z14, Z14
+	VPCMPEQD   Z15, Z14, K3
+	KANDNW     K3, K2, K3
+	KANDW      K1, K3, K3
+	VMOVDQA32  Z6, K2, Z14
+	KMOVW      K3, CX
+	VPADDD     Z9, Z14, Z14
+	VPMOVDB    Z14, X14
+	VMOVDQU8   X14, (AX)
+	ADDQ       $0x10, AX
+	TESTQ      DX, DX
+	JE         mskip
+	MOVW       CX, (DX)
+	ADDQ       $0x02, DX
+
+mskip:
+	ADDQ    $0x40, BX
+	ADDQ    R10, R9
+	MOVQ    R9, CX
+	SUBQ    R11, CX
+	CMOVQGE CX, R9
+	SUBQ    $0x10, SI
+	JMP     loop
+
+tail:
+	TESTQ      SI, SI
+	JE         done
+	MOVQ       SI, CX
+	MOVL       $0x00000001, R12
+	SHLL       CL, R12
+	DECL       R12
+	KMOVW      R12, K1
+	VMOVUPS.Z  (BX), K1, Z14
+	VMULPS     (DI)(R9*4), Z14, Z14
+	VADDPS     (R8)(R9*4), Z14, Z14
+	VCMPPS     $0x1e, Z7, Z14, K2
+	VCMPPS     $0x11, Z8, Z14, K2, K2
+	VMAXPS     Z14, Z7, Z14
+	VMINPS     Z14, Z8, Z14
+	VDIVPS     Z0, Z14, Z14
+	VADDPS     Z1, Z14, Z14
+	VCMPPS     $0x03, Z14, Z14, K1, K3
+	VPADDD     Z12, Z13, K3, Z13
+	VMAXPS     Z2, Z14, Z14
+	VMINPS     Z3, Z14, Z14
+	VPANDD     Z10, Z14, Z0
+	VPORD      Z11, Z0, Z0
+	VADDPS     Z0, Z14, Z14
+	VCVTTPS2DQ Z14, Z0
+	VPMAXSD    Z4, Z0, Z1
+	VPMINSD    Z5, Z1, Z1
+	VPCMPEQD   Z0, Z1, K1, K4
+	KANDNW     K4, K3, K4
+	KANDW      K2, K4, K4
+	VMOVDQA32  Z6, K3, Z1
+	KMOVW      K4, CX
+	VPADDD     Z9, Z1, Z1
+	VPMOVDB    Z1, X0
+	VMOVDQU8   X0, K1, (AX)
+	ADDQ       $0x10, AX
+	TESTQ      DX, DX
+	JE         mskiptail
+	MOVB       CL, (DX)
+	CMPQ       SI, $0x08
+	JLE        mskiptail
+	SHRL       $0x08, CX
+	MOVB       CL, 1(DX)
+
+mskiptail:
+	ADDQ    $0x40, BX
+	ADDQ    R10, R9
+	MOVQ    R9, AX
+	SUBQ    R11, AX
+	CMOVQGE AX, R9
+
+done:
+	MOVQ    nan+64(FP), AX
+	VMOVUPS Z13, (AX)
+	VZEROUPPER
+	RET
+
+// func quantizeMultiplyEvenAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·quantizeMultiplyEvenAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), CX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -809,7 +1068,7 @@ TEXT ·quantizeMultiplyEvenAVX512(SB), NOSPLIT, $0-48
 	VPXORD       Z9, Z9, Z9
 
 loop:
-	CMPQ      DI, $0x10
+	CMPQ      SI, $0x10
 	JLT       tail
 	VMOVUPS   (BX), Z10
 	VMULPS    Z0, Z10, Z10
@@ -836,17 +1095,17 @@ loop:
 
 mskip:
 	ADDQ $0x40, BX
-	SUBQ $0x10, DI
+	SUBQ $0x10, SI
 	JMP  loop
 
 tail:
-	TESTQ     DI, DI
+	TESTQ     SI, SI
 	JE        done
-	MOVQ      DI, CX
-	MOVL      $0x00000001, R8
-	SHLL      CL, R8
-	DECL      R8
-	KMOVW     R8, K1
+	MOVQ      SI, CX
+	MOVL      $0x00000001, DI
+	SHLL      CL, DI
+	DECL      DI
+	KMOVW     DI, K1
 	VMOVUPS.Z (BX), K1, Z10
 	VMULPS    Z0, Z10, Z10
 	VADDPS    Z1, Z10, Z10
@@ -868,7 +1127,7 @@ tail:
 	TESTQ     DX, DX
 	JE        mskiptail
 	MOVB      CL, (DX)
-	CMPQ      DI, $0x08
+	CMPQ      SI, $0x08
 	JLE       mskiptail
 	SHRL      $0x08, CX
 	MOVB      CL, 1(DX)
@@ -877,19 +1136,19 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	VMOVUPS Z9, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Z9, (AX)
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeMultiplyEvenAVX512(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func fakeQuantizeMultiplyEvenAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX512F
 TEXT ·fakeQuantizeMultiplyEvenAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), CX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -905,7 +1164,7 @@ TEXT ·fakeQuantizeMultiplyEvenAVX512(SB), NOSPLIT, $0-48
 	VPXORD       Z10, Z10, Z10
 
 loop:
-	CMPQ      DI, $0x10
+	CMPQ      SI, $0x10
 	JLT       tail
 	VMOVUPS   (BX), Z11
 	VMULPS    Z0, Z11, Z11
@@ -933,17 +1192,17 @@ loop:
 
 mskip:
 	ADDQ $0x40, BX
-	SUBQ $0x10, DI
+	SUBQ $0x10, SI
 	JMP  loop
 
 tail:
-	TESTQ     DI, DI
+	TESTQ     SI, SI
 	JE        done
-	MOVQ      DI, CX
-	MOVL      $0x00000001, R8
-	SHLL      CL, R8
-	DECL      R8
-	KMOVW     R8, K1
+	MOVQ      SI, CX
+	MOVL      $0x00000001, DI
+	SHLL      CL, DI
+	DECL      DI
+	KMOVW     DI, K1
 	VMOVUPS.Z (BX), K1, Z11
 	VMULPS    Z0, Z11, Z11
 	VADDPS    Z1, Z11, Z11
@@ -966,7 +1225,7 @@ tail:
 	TESTQ     DX, DX
 	JE        mskiptail
 	MOVB      CL, (DX)
-	CMPQ      DI, $0x08
+	CMPQ      SI, $0x08
 	JLE       mskiptail
 	SHRL      $0x08, CX
 	MOVB      CL, 1(DX)
@@ -975,19 +1234,143 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	VMOVUPS Z10, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Z10, (AX)
 	VZEROUPPER
 	RET
 
-// func quantizeMultiplyAwayAVX512(dst *byte, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func quantizeActivationMultiplyEvenAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+TEXT ·quantizeActivationMultiplyEvenAVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         p+56(FP), CX
+	MOVQ         n+72(FP), SI
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z2
+	VBROADCASTSS 12(CX), Z3
+	VBROADCASTSS 16(CX), Z4
+	VBROADCASTSS 20(CX), Z5
+	VBROADCASTSS 28(CX), Z6
+	VBROADCASTSS 40(CX), Z7
+	VBROADCASTSS 44(CX), Z8
+	MOVQ         scale+24(FP), DI
+	MOVQ         shift+32(FP), R8
+	MOVQ         step+48(FP), R10
+	MOVQ         channels+40(FP), R11
+	XORQ         R9, R9
+	VBROADCASTSS 24(CX), Z9
+	MOVL         $0x00000001, CX
+	VMOVD        CX, X10
+	VPBROADCASTD X10, Z10
+	VPXORD       Z11, Z11, Z11
+
+loop:
+	CMPQ      SI, $0x10
+	JLT       tail
+	VMOVUPS   (BX), Z12
+	VMULPS    (DI)(R9*4), Z12, Z12
+	VADDPS    (R8)(R9*4), Z12, Z12
+	VCMPPS    $0x1e, Z7, Z12, K1
+	VCMPPS    $0x11, Z8, Z12, K1, K1
+	VMAXPS    Z12, Z7, Z12
+	VMINPS    Z12, Z8, Z12
+	VMULPS    Z0, Z12, Z12
+	VADDPS    Z1, Z12, Z12
+	VCMPPS    $0x03, Z12, Z12, K2
+	VPADDD    Z10, Z11, K2, Z11
+	VMAXPS    Z2, Z12, Z12
+	VMINPS    Z3, Z12, Z12
+	VCVTPS2DQ Z12, Z13
+	VPMAXSD   Z4, Z13, Z12
+	VPMINSD   Z5, Z12, Z12
+	VPCMPEQD  Z13, Z12, K3
+	KANDNW    K3, K2, K3
+	KANDW     K1, K3, K3
+	VMOVDQA32 Z6, K2, Z12
+	KMOVW     K3, CX
+	VPADDD    Z9, Z12, Z12
+	VPMOVDB   Z12, X12
+	VMOVDQU8  X12, (AX)
+	ADDQ      $0x10, AX
+	TESTQ     DX, DX
+	JE        mskip
+	MOVW      CX, (DX)
+	ADDQ      $0x02, DX
+
+mskip:
+	ADDQ    $0x40, BX
+	ADDQ    R10, R9
+	MOVQ    R9, CX
+	SUBQ    R11, CX
+	CMOVQGE CX, R9
+	SUBQ    $0x10, SI
+	JMP     loop
+
+tail:
+	TESTQ     SI, SI
+	JE        done
+	MOVQ      SI, CX
+	MOVL      $0x00000001, R12
+	SHLL      CL, R12
+	DECL      R12
+	KMOVW     R12, K1
+	VMOVUPS.Z (BX), K1, Z12
+	VMULPS    (DI)(R9*4), Z12, Z12
+	VADDPS    (R8)(R9*4), Z12, Z12
+	VCMPPS    $0x1e, Z7, Z12, K2
+	VCMPPS    $0x11, Z8, Z12, K2, K2
+	VMAXPS    Z12, Z7, Z12
+	VMINPS    Z12, Z8, Z12
+	VMULPS    Z0, Z12, Z12
+	VADDPS    Z1, Z12, Z12
+	VCMPPS    $0x03, Z12, Z12, K1, K3
+	VPADDD    Z10, Z11, K3, Z11
+	VMAXPS    Z2, Z12, Z12
+	VMINPS    Z3, Z12, Z12
+	VCVTPS2DQ Z12, Z0
+	VPMAXSD   Z4, Z0, Z1
+	VPMINSD   Z5, Z1, Z1
+	VPCMPEQD  Z0, Z1, K1, K4
+	KANDNW    K4, K3, K4
+	KANDW     K2, K4, K4
+	VMOVDQA32 Z6, K3, Z1
+	KMOVW     K4, CX
+	VPADDD    Z9, Z1, Z1
+	VPMOVDB   Z1, X0
+	VMOVDQU8  X0, K1, (AX)
+	ADDQ      $0x10, AX
+	TESTQ     DX, DX
+	JE        mskiptail
+	MOVB      CL, (DX)
+	CMPQ      SI, $0x08
+	JLE       mskiptail
+	SHRL      $0x08, CX
+	MOVB      CL, 1(DX)
+
+mskiptail:
+	ADDQ    $0x40, BX
+	ADDQ    R10, R9
+	MOVQ    R9, AX
+	SUBQ    R11, AX
+	CMOVQGE AX, R9
+
+done:
+	MOVQ    nan+64(FP), AX
+	VMOVUPS Z11, (AX)
+	VZEROUPPER
+	RET
+
+// func quantizeMultiplyAwayAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·quantizeMultiplyAwayAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), CX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -1008,7 +1391,7 @@ TEXT ·quantizeMultiplyAwayAVX512(SB), NOSPLIT, $0-48
 	VPXORD       Z11, Z11, Z11
 
 loop:
-	CMPQ       DI, $0x10
+	CMPQ       SI, $0x10
 	JLT        tail
 	VMOVUPS    (BX), Z12
 	VMULPS     Z0, Z12, Z12
@@ -1038,17 +1421,17 @@ loop:
 
 mskip:
 	ADDQ $0x40, BX
-	SUBQ $0x10, DI
+	SUBQ $0x10, SI
 	JMP  loop
 
 tail:
-	TESTQ      DI, DI
+	TESTQ      SI, SI
 	JE         done
-	MOVQ       DI, CX
-	MOVL       $0x00000001, R8
-	SHLL       CL, R8
-	DECL       R8
-	KMOVW      R8, K1
+	MOVQ       SI, CX
+	MOVL       $0x00000001, DI
+	SHLL       CL, DI
+	DECL       DI
+	KMOVW      DI, K1
 	VMOVUPS.Z  (BX), K1, Z12
 	VMULPS     Z0, Z12, Z12
 	VADDPS     Z1, Z12, Z12
@@ -1073,7 +1456,7 @@ tail:
 	TESTQ      DX, DX
 	JE         mskiptail
 	MOVB       CL, (DX)
-	CMPQ       DI, $0x08
+	CMPQ       SI, $0x08
 	JLE        mskiptail
 	SHRL       $0x08, CX
 	MOVB       CL, 1(DX)
@@ -1082,19 +1465,19 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	VMOVUPS Z11, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Z11, (AX)
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeMultiplyAwayAVX512(dst *float32, mask *byte, x *float32, p *[10]uint32, nan *[16]int32, n uintptr)
+// func fakeQuantizeMultiplyAwayAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX512F
 TEXT ·fakeQuantizeMultiplyAwayAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), CX
-	MOVQ         nan+32(FP), SI
-	MOVQ         n+40(FP), DI
+	MOVQ         n+40(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -1116,7 +1499,7 @@ TEXT ·fakeQuantizeMultiplyAwayAVX512(SB), NOSPLIT, $0-48
 	VPXORD       Z12, Z12, Z12
 
 loop:
-	CMPQ       DI, $0x10
+	CMPQ       SI, $0x10
 	JLT        tail
 	VMOVUPS    (BX), Z13
 	VMULPS     Z0, Z13, Z13
@@ -1147,17 +1530,17 @@ loop:
 
 mskip:
 	ADDQ $0x40, BX
-	SUBQ $0x10, DI
+	SUBQ $0x10, SI
 	JMP  loop
 
 tail:
-	TESTQ      DI, DI
+	TESTQ      SI, SI
 	JE         done
-	MOVQ       DI, CX
-	MOVL       $0x00000001, R8
-	SHLL       CL, R8
-	DECL       R8
-	KMOVW      R8, K1
+	MOVQ       SI, CX
+	MOVL       $0x00000001, DI
+	SHLL       CL, DI
+	DECL       DI
+	KMOVW      DI, K1
 	VMOVUPS.Z  (BX), K1, Z13
 	VMULPS     Z0, Z13, Z13
 	VADDPS     Z1, Z13, Z13
@@ -1183,7 +1566,7 @@ tail:
 	TESTQ      DX, DX
 	JE         mskiptail
 	MOVB       CL, (DX)
-	CMPQ       DI, $0x08
+	CMPQ       SI, $0x08
 	JLE        mskiptail
 	SHRL       $0x08, CX
 	MOVB       CL, 1(DX)
@@ -1192,7 +1575,144 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	VMOVUPS Z12, (SI)
+	MOVQ    nan+32(FP), AX
+	VMOVUPS Z12, (AX)
+	VZEROUPPER
+	RET
+
+// func quantizeActivationMultiplyAwayAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+TEXT ·quantizeActivationMultiplyAwayAVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst+0(FP), AX
+	MOVQ         mask+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         p+56(FP), CX
+	MOVQ         n+72(FP), SI
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z2
+	VBROADCASTSS 12(CX), Z3
+	VBROADCASTSS 16(CX), Z4
+	VBROADCASTSS 20(CX), Z5
+	VBROADCASTSS 28(CX), Z6
+	VBROADCASTSS 40(CX), Z7
+	VBROADCASTSS 44(CX), Z8
+	MOVQ         scale+24(FP), DI
+	MOVQ         shift+32(FP), R8
+	MOVQ         step+48(FP), R10
+	MOVQ         channels+40(FP), R11
+	XORQ         R9, R9
+	VBROADCASTSS 24(CX), Z9
+	MOVL         $0x80000000, CX
+	VMOVD        CX, X10
+	VPBROADCASTD X10, Z10
+	MOVL         $0x3effffff, CX
+	VMOVD        CX, X11
+	VPBROADCASTD X11, Z11
+	MOVL         $0x00000001, CX
+	VMOVD        CX, X12
+	VPBROADCASTD X12, Z12
+	VPXORD       Z13, Z13, Z13
+
+loop:
+	CMPQ       SI, $0x10
+	JLT        tail
+	VMOVUPS    (BX), Z14
+	VMULPS     (DI)(R9*4), Z14, Z14
+	VADDPS     (R8)(R9*4), Z14, Z14
+	VCMPPS     $0x1e, Z7, Z14, K1
+	VCMPPS     $0x11, Z8, Z14, K1, K1
+	VMAXPS     Z14, Z7, Z14
+	VMINPS     Z14, Z8, Z14
+	VMULPS     Z0, Z14, Z14
+	VADDPS     Z1, Z14, Z14
+	VCMPPS     $0x03, Z14, Z14, K2
+	VPADDD     Z12, Z13, K2, Z13
+	VMAXPS     Z2, Z14, Z14
+	VMINPS     Z3, Z14, Z14
+	VPANDD     Z10, Z14, Z15
+	VPORD      Z11, Z15, Z15
+	VADDPS     Z15, Z14, Z14
+	VCVTTPS2DQ Z14, Z15
+	VPMAXSD    Z4, Z15, Z14
+	VPMINSD    Z5, Z14, Z14
+	VPCMPEQD   Z15, Z14, K3
+	KANDNW     K3, K2, K3
+	KANDW      K1, K3, K3
+	VMOVDQA32  Z6, K2, Z14
+	KMOVW      K3, CX
+	VPADDD     Z9, Z14, Z14
+	VPMOVDB    Z14, X14
+	VMOVDQU8   X14, (AX)
+	ADDQ       $0x10, AX
+	TESTQ      DX, DX
+	JE         mskip
+	MOVW       CX, (DX)
+	ADDQ       $0x02, DX
+
+mskip:
+	ADDQ    $0x40, BX
+	ADDQ    R10, R9
+	MOVQ    R9, CX
+	SUBQ    R11, CX
+	CMOVQGE CX, R9
+	SUBQ    $0x10, SI
+	JMP     loop
+
+tail:
+	TESTQ      SI, SI
+	JE         done
+	MOVQ       SI, CX
+	MOVL       $0x00000001, R12
+	SHLL       CL, R12
+	DECL       R12
+	KMOVW      R12, K1
+	VMOVUPS.Z  (BX), K1, Z14
+	VMULPS     (DI)(R9*4), Z14, Z14
+	VADDPS     (R8)(R9*4), Z14, Z14
+	VCMPPS     $0x1e, Z7, Z14, K2
+	VCMPPS     $0x11, Z8, Z14, K2, K2
+	VMAXPS     Z14, Z7, Z14
+	VMINPS     Z14, Z8, Z14
+	VMULPS     Z0, Z14, Z14
+	VADDPS     Z1, Z14, Z14
+	VCMPPS     $0x03, Z14, Z14, K1, K3
+	VPADDD     Z12, Z13, K3, Z13
+	VMAXPS     Z2, Z14, Z14
+	VMINPS     Z3, Z14, Z14
+	VPANDD     Z10, Z14, Z0
+	VPORD      Z11, Z0, Z0
+	VADDPS     Z0, Z14, Z14
+	VCVTTPS2DQ Z14, Z0
+	VPMAXSD    Z4, Z0, Z1
+	VPMINSD    Z5, Z1, Z1
+	VPCMPEQD   Z0, Z1, K1, K4
+	KANDNW     K4, K3, K4
+	KANDW      K2, K4, K4
+	VMOVDQA32  Z6, K3, Z1
+	KMOVW      K4, CX
+	VPADDD     Z9, Z1, Z1
+	VPMOVDB    Z1, X0
+	VMOVDQU8   X0, K1, (AX)
+	ADDQ       $0x10, AX
+	TESTQ      DX, DX
+	JE         mskiptail
+	MOVB       CL, (DX)
+	CMPQ       SI, $0x08
+	JLE        mskiptail
+	SHRL       $0x08, CX
+	MOVB       CL, 1(DX)
+
+mskiptail:
+	ADDQ    $0x40, BX
+	ADDQ    R10, R9
+	MOVQ    R9, AX
+	SUBQ    R11, AX
+	CMOVQGE AX, R9
+
+done:
+	MOVQ    nan+64(FP), AX
+	VMOVUPS Z13, (AX)
 	VZEROUPPER
 	RET
 
@@ -1298,7 +1818,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func dequantizeInt8AVX512(dst *float32, codes *byte, p *[10]uint32, n uintptr)
+// func dequantizeInt8AVX512(dst *float32, codes *byte, p *[12]uint32, n uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·dequantizeInt8AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -1342,7 +1862,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func dequantizeUint8AVX512(dst *float32, codes *byte, p *[10]uint32, n uintptr)
+// func dequantizeUint8AVX512(dst *float32, codes *byte, p *[12]uint32, n uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·dequantizeUint8AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -1544,5 +2064,260 @@ done:
 	VMOVUPS     Z0, (DX)
 	VMOVUPS     Z1, (BX)
 	VMOVUPS     Z2, (SI)
+	VZEROUPPER
+	RET
+
+// func momentsAVX512(x *float32, rows uintptr, stride uintptr, shift *float32, sum *float32, square *float32, least *float32, most *float32, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·momentsAVX512(SB), NOSPLIT, $0-72
+	MOVQ x+0(FP), AX
+	MOVQ rows+8(FP), DX
+	MOVQ stride+16(FP), BX
+	MOVQ shift+24(FP), SI
+	MOVQ sum+32(FP), DI
+	MOVQ square+40(FP), R8
+	MOVQ least+48(FP), R9
+	MOVQ most+56(FP), R10
+	MOVQ n+64(FP), CX
+
+loop:
+	CMPQ    CX, $0x10
+	JLT     tail
+	VMOVUPS (SI), Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VMOVUPS (AX), Z3
+	VMOVUPS (AX), Z4
+	MOVQ    AX, R12
+	MOVQ    DX, R11
+
+row:
+	VMOVUPS (R12), Z5
+	VSUBPS  Z0, Z5, Z6
+	VADDPS  Z6, Z1, Z1
+	VMULPS  Z6, Z6, Z6
+	VADDPS  Z6, Z2, Z2
+	VMINPS  Z3, Z5, Z3
+	VMAXPS  Z4, Z5, Z4
+	ADDQ    BX, R12
+	DECQ    R11
+	JNE     row
+	VMOVUPS Z1, (DI)
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, (R9)
+	VMOVUPS Z4, (R10)
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, R10
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JMP     loop
+
+tail:
+	TESTQ     CX, CX
+	JE        done
+	MOVL      $0x00000001, R11
+	SHLL      CL, R11
+	DECL      R11
+	KMOVW     R11, K1
+	VMOVUPS.Z (SI), K1, Z0
+	VPXORD    Z7, Z7, Z7
+	VPXORD    Z8, Z8, Z8
+	VMOVUPS.Z (AX), K1, Z1
+	VMOVUPS.Z (AX), K1, Z2
+	MOVQ      AX, CX
+
+rowtail:
+	VMOVUPS.Z (CX), K1, Z3
+	VSUBPS    Z0, Z3, Z4
+	VADDPS    Z4, Z7, Z7
+	VMULPS    Z4, Z4, Z4
+	VADDPS    Z4, Z8, Z8
+	VMINPS    Z1, Z3, Z1
+	VMAXPS    Z2, Z3, Z2
+	ADDQ      BX, CX
+	DECQ      DX
+	JNE       rowtail
+	VMOVUPS   Z7, K1, (DI)
+	VMOVUPS   Z8, K1, (R8)
+	VMOVUPS   Z1, K1, (R9)
+	VMOVUPS   Z2, K1, (R10)
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, R8
+	ADDQ      $0x40, R9
+	ADDQ      $0x40, R10
+	ADDQ      $0x40, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func productsAVX512(dy *float32, x *float32, rows uintptr, stride uintptr, mean *float32, sum *float32, product *float32, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·productsAVX512(SB), NOSPLIT, $0-64
+	MOVQ dy+0(FP), AX
+	MOVQ x+8(FP), DX
+	MOVQ rows+16(FP), BX
+	MOVQ stride+24(FP), SI
+	MOVQ mean+32(FP), DI
+	MOVQ sum+40(FP), R8
+	MOVQ product+48(FP), R9
+	MOVQ n+56(FP), CX
+
+loop:
+	CMPQ    CX, $0x10
+	JLT     tail
+	VMOVUPS (DI), Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	MOVQ    AX, R11
+	MOVQ    DX, R12
+	MOVQ    BX, R10
+
+row:
+	VMOVUPS (R11), Z3
+	VMOVUPS (R12), Z4
+	VADDPS  Z3, Z1, Z1
+	VSUBPS  Z0, Z4, Z4
+	VMULPS  Z3, Z4, Z4
+	VADDPS  Z4, Z2, Z2
+	ADDQ    SI, R11
+	ADDQ    SI, R12
+	DECQ    R10
+	JNE     row
+	VMOVUPS Z1, (R8)
+	VMOVUPS Z2, (R9)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JMP     loop
+
+tail:
+	TESTQ     CX, CX
+	JE        done
+	MOVL      $0x00000001, R10
+	SHLL      CL, R10
+	DECL      R10
+	KMOVW     R10, K1
+	VMOVUPS.Z (DI), K1, Z0
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z6, Z6, Z6
+	MOVQ      AX, CX
+	MOVQ      DX, R10
+
+rowtail:
+	VMOVUPS.Z (CX), K1, Z1
+	VMOVUPS.Z (R10), K1, Z2
+	VADDPS    Z1, Z5, Z5
+	VSUBPS    Z0, Z2, Z2
+	VMULPS    Z1, Z2, Z2
+	VADDPS    Z2, Z6, Z6
+	ADDQ      SI, CX
+	ADDQ      SI, R10
+	DECQ      BX
+	JNE       rowtail
+	VMOVUPS   Z5, K1, (R8)
+	VMOVUPS   Z6, K1, (R9)
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, R8
+	ADDQ      $0x40, R9
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func clampAVX512(dst *float32, x *float32, low float32, high float32, n uintptr)
+// Requires: AVX, AVX512F, SSE
+TEXT ·clampAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+24(FP), CX
+	MOVSS        low+16(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        high+20(FP), X1
+	VBROADCASTSS X1, Z1
+
+loop:
+	CMPQ    CX, $0x10
+	JLT     tail
+	VMOVUPS (DX), Z2
+	VMAXPS  Z2, Z0, Z2
+	VMINPS  Z2, Z1, Z2
+	VMOVUPS Z2, (AX)
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	JMP     loop
+
+tail:
+	TESTQ     CX, CX
+	JE        done
+	MOVL      $0x00000001, BX
+	SHLL      CL, BX
+	DECL      BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (DX), K1, Z2
+	VMAXPS    Z2, Z0, Z2
+	VMINPS    Z2, Z1, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func clampGradAVX512(dst *float32, dy *float32, y *float32, low float32, high float32, n uintptr)
+// Requires: AVX, AVX512F, SSE
+TEXT ·clampGradAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         y+16(FP), BX
+	MOVQ         n+32(FP), CX
+	MOVSS        low+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        high+28(FP), X1
+	VBROADCASTSS X1, Z1
+
+loop:
+	CMPQ      CX, $0x10
+	JLT       tail
+	VMOVUPS   (BX), Z2
+	VCMPPS    $0x1e, Z0, Z2, K1
+	VCMPPS    $0x19, Z1, Z2, K1, K1
+	VMOVUPS.Z (DX), K1, Z2
+	VMOVUPS   Z2, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+	SUBQ      $0x10, CX
+	JMP       loop
+
+tail:
+	TESTQ     CX, CX
+	JE        done
+	MOVL      $0x00000001, SI
+	SHLL      CL, SI
+	DECL      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (BX), K1, Z2
+	VCMPPS    $0x1e, Z0, Z2, K2
+	VCMPPS    $0x19, Z1, Z2, K2, K2
+	KANDW     K1, K2, K2
+	VMOVUPS.Z (DX), K2, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+
+done:
 	VZEROUPPER
 	RET

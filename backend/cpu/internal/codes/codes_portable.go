@@ -30,3 +30,15 @@ func normGrad(_, _, _, _, _, _, _ []float32, _ int) int { return 0 }
 func extremes(_ []float32, lo, hi float32) (n int, least, most float32, nan bool) {
 	return 0, lo, hi, false
 }
+
+func momentsVectors(_ []float32, _ int, _, _, _, _, _ []float32) int { return 0 }
+
+func productsVectors(_, _ []float32, _ int, _, _, _ []float32) int { return 0 }
+
+func quantizeActivation(_ quant.Rule, _ *Activation, _, _ []byte, _ []float32, _ *params) (n, nan int) {
+	return 0, 0
+}
+
+func clamp(_, _ []float32, _, _ float32) int { return 0 }
+
+func clampGrad(_, _, _ []float32, _, _ float32) int { return 0 }

@@ -1,0 +1,25 @@
+package op
+
+import (
+	"fmt"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/graph"
+	"github.com/goqat/goqat/tensor"
+)
+
+func init() {
+	graph.Register(backend.ClampRange{}, graph.Def{
+		Infer: func(_ backend.Op, in []tensor.Spec) ([]tensor.Spec, error) {
+			if err := want(in, 1, 1); err != nil {
+				return nil, err
+			}
+			if in[0].DType != tensor.F32 {
+				return nil, fmt.Errorf("op: input is %v, want float32", in[0].DType)
+			}
+			return one(tensor.Of(tensor.F32, 2)), nil
+		},
+		NoGrad: observerNoGrad,
+		NoONNX: rangeNoONNX,
+	})
+}
