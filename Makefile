@@ -4,7 +4,7 @@ CACHE ?= .cache
 REF ?= HEAD~1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-go test-race test-purego test-cross test-peers test-docker fuzz lint bench bench-compare demo cover check-generate generate docs clean
+.PHONY: help build test test-go test-race test-purego test-cross test-peers test-docker fuzz lint bench bench-compare bench-peers demo cover check-generate generate docs clean
 
 help: ## This list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: ## The Go benchmarks.
 
 bench-compare: ## Benchmarks of this tree against REF, by benchstat.
 	@scripts/bench-compare.sh $(REF)
+
+bench-peers: ## goqat and PyTorch, ONNX Runtime, OpenVINO in turns; writes the table of docs/benchmarks.md.
+	@scripts/bench-peers.sh
 
 demo: ## The main job on the embedded data: train, quantize, convert, measure, report.
 	$(GO) run ./cmd/goqat demo

@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
 # Makes the Python environment with the real runtimes, in
-# ${GOQAT_CACHE:-.cache}/peers, and prints the path of its python. What is
-# there already is kept; a changed list of packages makes it anew.
+# ${GOQAT_CACHE:-.cache}/peers, or, as peers-env.sh bench, that of what goqat is
+# measured against, in bench-peers (3 GB), and prints the path of its python.
+# What is there already is kept; a changed list of packages makes it anew.
 #
 # Exit code 77: it cannot be made here; the last line says why.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+name=peers
 packages=("numpy>=2,<3" onnx==1.23.2 onnxruntime==1.32.0 ai-edge-litert==2.3.0 tflite-micro==0.dev20261023182759)
+if [ "${1:-}" = bench ]; then
+  name=bench-peers
+  packages=("numpy>=2,<3" torch==2.15.0 torchvision==0.29.2 onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 openvino==2026.4.1)
+fi
 
 base=${GOQAT_CACHE:-.cache}
 mkdir -p "$base"
-env=$(cd "$base" && pwd)/peers
+env=$(cd "$base" && pwd)/$name
 stamp="$env/installed"
 want=$(printf '%s\n' "${packages[@]}"; python3 -V 2>&1 || true)
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && "$env/bin/python" -c '' 2>/dev/null; then
