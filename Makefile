@@ -42,7 +42,7 @@ lint: ## gofmt, go vet, golangci-lint and, with a vulnerability database, govuln
 bench: ## The Go benchmarks.
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-bench-compare: ## Benchmarks of this tree against REF, by benchstat.
+bench-compare: ## Benchmarks of this tree against REF, by benchstat; BENCH picks some, COUNT the rounds.
 	@scripts/bench-compare.sh $(REF)
 
 bench-peers: ## goqat and PyTorch, ONNX Runtime, OpenVINO in turns; writes the table of docs/benchmarks.md.
