@@ -23,10 +23,12 @@ func (Conv) OpName() string { return "conv" }
 
 // ConvGradInput is the gradient of [Conv] for its input. Inputs: dy, w, and
 // with integer codes for w also their scale float32 [1 or out], the zero
-// point being 0: w stands for scale * w. Output: dx of shape Input.
+// point being 0: w stands for scale * w. Output: dx of shape Input. Precision
+// is for codes.
 type ConvGradInput struct {
 	Conv
-	Input tensor.Dims
+	Input     tensor.Dims
+	Precision GradPrecision
 }
 
 // OpName returns "conv_grad_input".
@@ -34,10 +36,12 @@ func (ConvGradInput) OpName() string { return "conv_grad_input" }
 
 // ConvGradWeight is the gradient of [Conv] for its weight. Inputs: dy, x, and
 // with integer codes for x also their scale float32 [1] and zero point int32
-// [1]: x stands for scale * (x - zero). Output: dw of shape Weight.
+// [1]: x stands for scale * (x - zero). Output: dw of shape Weight. Precision
+// is for codes.
 type ConvGradWeight struct {
 	Conv
-	Weight tensor.Dims
+	Weight    tensor.Dims
+	Precision GradPrecision
 }
 
 // OpName returns "conv_grad_weight".

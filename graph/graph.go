@@ -66,15 +66,16 @@ type Node struct {
 // Graph is a list of nodes in execution order. It is not safe for concurrent
 // change.
 type Graph struct {
-	vals    []valueInfo
-	nodes   []*Node
-	inputs  []Value
-	outputs []Output
-	byName  map[string]Value
-	used    map[string]int
-	scope   []string
-	codes   map[int]Codes
-	err     error
+	vals      []valueInfo
+	nodes     []*Node
+	inputs    []Value
+	outputs   []Output
+	byName    map[string]Value
+	used      map[string]int
+	scope     []string
+	codes     map[int]Codes
+	gradients backend.GradPrecision
+	err       error
 }
 
 // Output is a named result of a graph.
@@ -90,6 +91,10 @@ func New() *Graph {
 
 // Err returns the first error of any call on g.
 func (g *Graph) Err() error { return g.err }
+
+// GradPrecision returns the precision that gradients of products on codes take,
+// that of the mode for which g was lowered.
+func (g *Graph) GradPrecision() backend.GradPrecision { return g.gradients }
 
 // Fail records err, prefixed by the current scope, unless an earlier error is
 // already there. It returns the zero Value for builders to pass on.

@@ -119,6 +119,7 @@ func Lower(g *Graph, m Mode, batch int) (*Graph, error) {
 	n := len(g.vals)
 	r := &Rewrite{Dst: New(), Mode: m, src: g, float: make([]Value, n), codes: make([]Codes, n), alias: make([]Value, n),
 		done: map[*Node]bool{}, heads: map[*Node]chainNodes{}}
+	r.Dst.gradients = m.Backward
 	for i := 1; i < n; i++ {
 		r.float[i] = r.leaf(&g.vals[i], batch)
 	}

@@ -1,5 +1,7 @@
 package graph
 
+import "github.com/goqat/goqat/backend"
+
 // Ranges says what quantizer ranges do in a mode.
 type Ranges uint8
 
@@ -39,6 +41,8 @@ type Mode struct {
 	// Ranges and Quantize govern the quantizers.
 	Ranges   Ranges
 	Quantize Quantizing
+	// Backward is the precision of the backward pass of layers on codes.
+	Backward backend.GradPrecision
 }
 
 // Deployed reports whether layers run with the deployed epilogue: codes in,

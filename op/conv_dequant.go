@@ -53,8 +53,9 @@ func inferDequant(in []tensor.Spec, y tensor.Shape) ([]tensor.Spec, error) {
 // codes, given that of its real result: the codes are the exact operands, so
 // nothing is dequantized on the way. db is absent without a bias.
 func convCodesGrad(g *graph.Graph, c backend.Conv, dz, cx, sx, zx, cw, sw, bias graph.Value) (dx, dw, db graph.Value) {
-	dx = g.Apply(backend.ConvGradInput{Conv: c, Input: tensor.NewDims(cx.Shape()...)}, dz, cw, sw)
-	dw = g.Apply(backend.ConvGradWeight{Conv: c, Weight: tensor.NewDims(cw.Shape()...)}, dz, cx, sx, zx)
+	p := g.GradPrecision()
+	dx = g.Apply(backend.ConvGradInput{Conv: c, Input: tensor.NewDims(cx.Shape()...), Precision: p}, dz, cw, sw)
+	dw = g.Apply(backend.ConvGradWeight{Conv: c, Weight: tensor.NewDims(cw.Shape()...), Precision: p}, dz, cx, sx, zx)
 	if !bias.Absent() {
 		db = g.Apply(backend.BiasGrad{}, dz)
 	}

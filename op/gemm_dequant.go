@@ -39,8 +39,8 @@ func codesGemm(x, w tensor.Spec) (tensor.Shape, error) {
 
 // gemmCodesGrad is convCodesGrad for linear layers.
 func gemmCodesGrad(g *graph.Graph, dz, cx, sx, zx, cw, sw, bias graph.Value) (dx, dw, db graph.Value) {
-	dx = g.Apply(backend.GemmGradInput{}, dz, cw, sw)
-	dw = g.Apply(backend.GemmGradWeight{}, dz, cx, sx, zx)
+	dx = g.Apply(backend.GemmGradInput{Precision: g.GradPrecision()}, dz, cw, sw)
+	dw = g.Apply(backend.GemmGradWeight{Precision: g.GradPrecision()}, dz, cx, sx, zx)
 	if !bias.Absent() {
 		db = g.Apply(backend.BiasGrad{}, dz)
 	}

@@ -13,9 +13,10 @@ func (c *Config) Phases(steps int64) []graph.Phase {
 	if c.FloatPath {
 		run = graph.QuantizeFloat
 	}
+	backward := c.backward()
 	at := func(f float64) int64 { return int64(f * float64(steps)) }
 	mode := func(step int64) graph.Mode {
-		m := graph.Mode{Train: true, Quantize: run, Ranges: graph.RangesObserve}
+		m := graph.Mode{Train: true, Quantize: run, Ranges: graph.RangesObserve, Backward: backward}
 		s := c.Schedule
 		if step < at(s.Start) {
 			m.Quantize = graph.QuantizeOff

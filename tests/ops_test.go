@@ -128,7 +128,8 @@ func TestNoOpFileIsOrphaned(t *testing.T) {
 
 // sharedFiles are the files of package backend that are no operation's.
 var sharedFiles = map[string]string{
-	"backend": "the contract",
-	"axis":    "the meaning of a negative axis, for all who have one",
-	"window":  "the geometry of convolutions and pools",
+	"backend":        "the contract",
+	"axis":           "the meaning of a negative axis, for all who have one",
+	"window":         "the geometry of convolutions and pools",
+	"grad_precision": "the rounding of gradients in products of the backward pass",
 }

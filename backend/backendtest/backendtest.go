@@ -28,6 +28,8 @@ type Case struct {
 	In   []*tensor.Tensor // nil for an absent input
 	// Exact asks for equal bits of float results too.
 	Exact bool
+	// NMSE replaces [MaxNMSE] where the operation allows rounding, 0 does not.
+	NMSE float64
 	// Err, when not nil, is the error that running must give (errors.Is).
 	Err error
 }
@@ -134,7 +136,11 @@ func runCase(t *testing.T, b backend.Backend, c Conformance, cs Case) {
 		}
 		got := tensor.New(w.Spec())
 		require.NoError(t, b.Read(ctx, got.Bytes(), out[i]))
-		if err := Compare(got, w, cs.Exact); err != nil {
+		bound := cs.NMSE
+		if bound == 0 {
+			bound = MaxNMSE
+		}
+		if err := compare(got, w, cs.Exact, bound); err != nil {
 			t.Errorf("output %d of %s%v: %v", i, cs.Op.OpName(), specs, err)
 		}
 	}
@@ -142,7 +148,9 @@ func runCase(t *testing.T, b backend.Backend, c Conformance, cs Case) {
 
 // Compare returns an error when got differs from want: in any bit for integer
 // types and when exact, beyond [MaxNMSE] for float types.
-func Compare(got, want *tensor.Tensor, exact bool) error {
+func Compare(got, want *tensor.Tensor, exact bool) error { return compare(got, want, exact, MaxNMSE) }
+
+func compare(got, want *tensor.Tensor, exact bool, bound float64) error {
 	if !got.Spec().Equal(want.Spec()) {
 		return fmt.Errorf("backendtest: got %v, want %v", got.Spec(), want.Spec())
 	}
@@ -167,8 +175,8 @@ func Compare(got, want *tensor.Tensor, exact bool) error {
 	if exact || !got.DType().Float() {
 		return fmt.Errorf("backendtest: %d of %d elements differ, first at %d: got %v, want %v", bad, got.Numel(), first, got.At(first), want.At(first))
 	}
-	if nmse := num / max(den, 1e-30); !(nmse <= MaxNMSE) {
-		return fmt.Errorf("backendtest: NMSE %.3g over %.1g, first difference at %d: got %v, want %v", nmse, MaxNMSE, first, got.At(first), want.At(first))
+	if nmse := num / max(den, 1e-30); !(nmse <= bound) {
+		return fmt.Errorf("backendtest: NMSE %.3g over %.1g, first difference at %d: got %v, want %v", nmse, bound, first, got.At(first), want.At(first))
 	}
 	return nil
 }

@@ -27,7 +27,8 @@ func init() {
 		}
 	}})
 	Register(Conformance{Op: backend.ConvGradInput{}, Cases: convCases(func(r *rand.Rand, op backend.Conv, x, w, y tensor.Shape, i int) Case {
-		c := Case{Op: backend.ConvGradInput{Conv: op, Input: tensor.NewDims(x...)}, In: []*tensor.Tensor{Normal(r, 1, y...)}}
+		p := gradPrecision(i)
+		c := Case{Op: backend.ConvGradInput{Conv: op, Input: tensor.NewDims(x...), Precision: p}, NMSE: gradNMSE(p), In: []*tensor.Tensor{Normal(r, 1, y...)}}
 		switch i % 3 {
 		case 0:
 			c.In = append(c.In, Normal(r, 1, w...))
@@ -45,7 +46,8 @@ func init() {
 		setAll(out[0], dx)
 	}})
 	Register(Conformance{Op: backend.ConvGradWeight{}, Cases: convCases(func(r *rand.Rand, op backend.Conv, x, w, y tensor.Shape, i int) Case {
-		return Case{Op: backend.ConvGradWeight{Conv: op, Weight: tensor.NewDims(w...)}, In: append([]*tensor.Tensor{Normal(r, 1, y...)}, inputOperand(r, i, x)...)}
+		p := gradPrecision(i)
+		return Case{Op: backend.ConvGradWeight{Conv: op, Weight: tensor.NewDims(w...), Precision: p}, NMSE: gradNMSE(p), In: append([]*tensor.Tensor{Normal(r, 1, y...)}, inputOperand(r, i, x)...)}
 	}), Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 		p := newConvReference(op.(backend.ConvGradWeight).Conv, in[1].Shape(), out[0].Shape(), in[0].Shape())
 		x := inputValues(in)
@@ -98,8 +100,8 @@ func convCases(make func(r *rand.Rand, op backend.Conv, x, w, y tensor.Shape, i 
 			{"no output channels", win(1, 1, 1, 1, 1, 1, 1, 1), 1, tensor.Shape{2, 5, 5, 3}, tensor.Shape{0, 3, 3, 3}},
 		} {
 			op := backend.Conv{Window: c.win, Groups: c.groups}
-			// With and without the optional inputs.
-			for i := range 3 {
+			// With and without the optional inputs, and by precision.
+			for i := range 9 {
 				k := make(r, op, c.x, c.w, convOutput(op, c.x, c.w), i)
 				k.Name = fmt.Sprintf("%s %d", c.name, i)
 				cs = append(cs, k)
@@ -175,6 +177,21 @@ func scales(r *rand.Rand, n int) *tensor.Tensor {
 		t.F32()[i] = 0.001 + 0.05*r.Float32()
 	}
 	return t
+}
+
+// gradPrecision returns a precision for each three cases.
+func gradPrecision(i int) backend.GradPrecision {
+	return []backend.GradPrecision{backend.GradF32, backend.GradBF16, backend.GradBF16x2}[i/3%3]
+}
+
+// gradNMSE bounds the error of a product with gradients of precision p.
+// Rounding to bfloat16 is off by up to 2^-8, uniformly: 2.8e-6 in the mean.
+// Few products have a mean of their own.
+func gradNMSE(p backend.GradPrecision) float64 {
+	if p == backend.GradBF16 {
+		return 0x1p-16
+	}
+	return 0
 }
 
 // inputOperand returns, for i = 0, 1, 2, floats, unsigned codes with scale and

@@ -29,7 +29,8 @@ func init() {
 		}
 	}})
 	Register(Conformance{Op: backend.GemmGradInput{}, Cases: gemmCases(func(r *rand.Rand, lead tensor.Shape, n, k, i int) Case {
-		c := Case{Op: backend.GemmGradInput{}, In: []*tensor.Tensor{Normal(r, 1, append(lead, n)...)}}
+		p := gradPrecision(i)
+		c := Case{Op: backend.GemmGradInput{Precision: p}, NMSE: gradNMSE(p), In: []*tensor.Tensor{Normal(r, 1, append(lead, n)...)}}
 		switch i % 3 {
 		case 0:
 			c.In = append(c.In, Normal(r, 1, n, k))
@@ -51,7 +52,8 @@ func init() {
 	}})
 	Register(Conformance{Op: backend.GemmGradWeight{}, Cases: gemmCases(func(r *rand.Rand, lead tensor.Shape, n, k, i int) Case {
 		dy := Normal(r, 1, append(lead.Clone(), n)...)
-		return Case{Op: backend.GemmGradWeight{}, In: append([]*tensor.Tensor{dy}, inputOperand(r, i, append(lead, k))...)}
+		p := gradPrecision(i)
+		return Case{Op: backend.GemmGradWeight{Precision: p}, NMSE: gradNMSE(p), In: append([]*tensor.Tensor{dy}, inputOperand(r, i, append(lead, k))...)}
 	}), Ref: func(_ backend.Op, in, out []*tensor.Tensor) {
 		n, k, x := out[0].Shape()[0], out[0].Shape()[1], inputValues(in)
 		for i := range out[0].Numel() {
@@ -76,7 +78,7 @@ func gemmCases(make func(r *rand.Rand, lead tensor.Shape, n, k, i int) Case) fun
 			{tensor.Shape{1}, 1, 1}, {tensor.Shape{3}, 5, 7}, {tensor.Shape{17}, 33, 65}, {nil, 4, 9}, {tensor.Shape{2, 3, 5}, 7, 11},
 			{tensor.Shape{128}, 10, 64}, {tensor.Shape{129}, 131, 70}, {tensor.Shape{3000}, 6, 5}, {tensor.Shape{0}, 3, 4}, {tensor.Shape{5}, 3, 0},
 		} {
-			for i := range 3 {
+			for i := range 9 {
 				k := make(r, c.lead.Clone(), c.n, c.k, i)
 				k.Name = fmt.Sprintf("%vx%dx%d %d", c.lead, c.n, c.k, i)
 				cs = append(cs, k)

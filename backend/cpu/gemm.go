@@ -13,13 +13,21 @@ func init() {
 		}
 		return bindGemm[float32](b, out, in), nil
 	}})
-	register(backend.GemmGradInput{}, kernel{types: floats, bind: func(b *Backend, _ backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+	register(backend.GemmGradInput{}, kernel{types: floats, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+		if terms := bf16Terms(op.(backend.GemmGradInput).Precision, in); terms > 0 {
+			m, n, k := leading(in[0].Shape()), in[1].Shape()[0], in[1].Shape()[1]
+			return bindTimesCodes(b, elements[float32](out[0]), elements[float32](in[0]), newOperand[float32](in, 1), m, n, k, terms), nil
+		}
 		if in[0].DType() == tensor.F64 {
 			return bindGemmGradInput[float64](b, out, in), nil
 		}
 		return bindGemmGradInput[float32](b, out, in), nil
 	}})
-	register(backend.GemmGradWeight{}, kernel{types: floats, bind: func(b *Backend, _ backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+	register(backend.GemmGradWeight{}, kernel{types: floats, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+		if terms := bf16Terms(op.(backend.GemmGradWeight).Precision, in); terms > 0 {
+			rows, n, k := leading(in[0].Shape()), in[0].Shape().Last(), in[1].Shape().Last()
+			return bindSumCodes(b, elements[float32](out[0]), elements[float32](in[0]), newOperand[float32](in, 1), rows, n, k, terms), nil
+		}
 		if in[0].DType() == tensor.F64 {
 			return bindGemmGradWeight[float64](b, out, in), nil
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/data"
 	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/program"
@@ -209,7 +210,7 @@ func readQuantization(file, tgt string, w, act int) (*qat.Config, error) {
 
 func newQAT(a *app) *cobra.Command {
 	var f trainFlags
-	var tgt, config, teacher string
+	var tgt, config, teacher, backward string
 	var wBits, aBits, calibration int
 	var distill, temperature float64
 	c := &cobra.Command{
@@ -232,6 +233,12 @@ config, the trained scales, checkpoints and metrics.`,
 			if err != nil {
 				return err
 			}
+			if backward != "" {
+				if _, err := backend.ParseGradPrecision(backward); err != nil {
+					return usagef("--backward: %v", err)
+				}
+				cfg.Backward = backward
+			}
 			return a.qat(c.Context(), &f, cfg, qatOptions{teacher, distill, temperature, calibration})
 		},
 	}
@@ -244,6 +251,7 @@ config, the trained scales, checkpoints and metrics.`,
 	p.IntVar(&wBits, "w-bits", 0, "bits of weights, 0 for the target's")
 	p.IntVar(&aBits, "a-bits", 0, "bits of activations, 0 for the target's")
 	p.StringVar(&config, "config", "", "JSON file with the whole quantization config instead")
+	p.StringVar(&backward, "backward", "", "precision of gradients in products: fp32, bf16x2 or bf16 (default the config's, else "+qat.DefaultBackward.String()+")")
 	p.StringVar(&teacher, "teacher", "", "ONNX model whose answers to learn from")
 	p.Float64Var(&distill, "distill", 0, "weight of the teacher against the labels, 0 to 1")
 	p.Float64Var(&temperature, "temperature", 1, "temperature of distillation")
