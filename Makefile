@@ -4,7 +4,7 @@ CACHE ?= .cache
 REF ?= HEAD~1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-go test-race test-purego test-cross test-peers test-docker fuzz lint bench bench-compare bench-peers demo cover check-generate generate docs clean
+.PHONY: help build test test-go test-race test-purego test-cross test-peers test-docker fuzz lint bench bench-compare bench-peers demo cover check-generate generate docs cuda test-cuda clean
 
 help: ## This list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ test-docker: ## The steps of the images, without Docker.
 
 fuzz: ## Each fuzz target for FUZZTIME (default 20s).
 	@scripts/fuzz.sh
+
+cuda: ## Kernels to PTX, and what they use (compilers come as packages); cubins: scripts/cuda-build.sh cubins.
+	@scripts/cuda-build.sh
+
+test-cuda: ## The GPU backend on a simulated GPU (g++).
+	@scripts/test-cuda.sh
 
 lint: ## gofmt, go vet, golangci-lint and, with a vulnerability database, govulncheck.
 	@scripts/lint.sh

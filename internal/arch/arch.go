@@ -20,6 +20,7 @@ const Module = "github.com/goqat/goqat"
 // nearest one above it.
 var Levels = map[string]int{
 	"tensor":           0,
+	"csrc":             0,
 	"internal/durable": 0,
 	"internal/arch":    0,
 

@@ -1,0 +1,81 @@
+// What tests may ask of the simulator beside the CUDA driver API. Find the
+// functions by dlsym in the library that GOQAT_CUDA_DRIVER names; a real
+// driver lacks them.
+//
+// Environment, read at cuInit and by goqatsim_reset:
+//   GOQAT_SIM_DEVICES    number of devices, 1
+//   GOQAT_SIM_CC         compute capability: 75, 80, 86, 89 or 90; 80
+//   GOQAT_SIM_MEMORY     bytes of memory of a device, 4 GiB; suffixes k, m, g
+//   GOQAT_SIM_SMS        multiprocessors, 4
+//   GOQAT_SIM_DRIVER     version that cuDriverGetVersion tells, 12040
+//   GOQAT_SIM_ORDER      ascending, descending or shuffled: blocks and warps
+//   GOQAT_SIM_THREADS    OS threads that run blocks; all processors
+//   GOQAT_SIM_FAIL       faults: NAME:N:CODE, comma-separated (goqatsim_fail_at);
+//                        a trailing ! makes one sticky
+//   GOQAT_SIM_VERBOSE    1 prints the message of each fault
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Returns to the state before cuInit: no contexts, memory, modules, streams,
+// faults or counters.
+void goqatsim_reset(void);
+
+// Plans a fault: the n-th call (1 is the next) of a function of the API
+// returns code. "cuMemAlloc" stands for cuMemAlloc_v2, too. The name "kernel"
+// is the execution of any kernel, "kernel:NAME" of this one: the fault then
+// comes asynchronously, as a real one. A sticky fault ends the context: every
+// later call fails with the same code.
+void goqatsim_fail_at(const char* name, uint64_t n, int code, int sticky);
+void goqatsim_fail_clear(void);
+
+// The number of calls of a function of the API since the last reset.
+uint64_t goqatsim_calls(const char* name);
+
+// What the last fault was, empty when there was none. The text stays valid to
+// the next call by this thread.
+const char* goqatsim_message(void);
+
+typedef struct {
+  uint64_t kernels;           // executed
+  uint64_t host_syncs;        // calls that waited for a stream, an event or a context
+  uint64_t copies, sets;      // executed
+  uint64_t graph_launches;
+  uint64_t allocations, allocated_bytes;  // live, on devices
+  uint64_t pinned;            // live allocations of pinned memory
+  uint64_t streams, events, graphs, execs, modules;  // live
+} goqatsim_counters;
+void goqatsim_count(goqatsim_counters* out);
+
+// What the executions of a kernel did since the last clear; requested bytes
+// are what its threads asked for, sectors the distinct units of 32 bytes that
+// each execution touched, which is what has to come from memory at least.
+typedef struct {
+  uint64_t launches, blocks;
+  uint64_t read_requested, written_requested;
+  uint64_t read_sectors, written_sectors;
+  uint64_t static_shared, dynamic_shared;  // of the last
+} goqatsim_kernel;
+// Returns 0 when no kernel of this name ran.
+int goqatsim_kernel_count(const char* name, goqatsim_kernel* out);
+void goqatsim_kernel_clear(void);
+
+// Forbids or allows access to a part of an allocation, so that an allocator of
+// parts can have the ends of parts checked.
+void goqatsim_forbid(uint64_t p, size_t n);
+void goqatsim_allow(uint64_t p, size_t n);
+
+// Sets the compute capability of all devices (75, 80, 86, 89, 90).
+void goqatsim_set_capability(int cc);
+// Sets the order of blocks and warps: 0 ascending, 1 descending, 2 shuffled.
+void goqatsim_set_order(int order);
+// Sets the number of OS threads that run blocks; 0: all processors.
+void goqatsim_set_threads(unsigned n);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Fetches the compiler (NVRTC, ptxas, nvdisasm) and the headers of CUDA as
+# Python packages into ${GOQAT_CACHE:-.cache}/cuda, and prints that folder.
+# What is there already is kept.
+#
+#   cuda-packages.sh [headers|headers13|compiler]...   default: headers compiler
+#
+# NVRTC 12.2 writes PTX ISA 8.2, which drivers read from 535 on: the oldest
+# branch still in use that knows all instructions the kernels have, those of
+# sm_90a included. Later compilers write the same code with a higher number.
+# ptxas 12.4 makes cubins and tells registers and spills.
+#
+# Exit code 77: they cannot be had here; the last line says why.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+base=${GOQAT_CACHE:-.cache}
+mkdir -p "$base/cuda"
+cuda=$(cd "$base/cuda" && pwd)
+[ $# -gt 0 ] || set -- headers compiler
+
+fetch() { # folder, packages...
+  local folder=$cuda/$1
+  shift
+  [ "$(cat "$folder/installed" 2>/dev/null)" != "$*" ] || return 0
+  if ! python3 -m pip --version >/dev/null 2>&1; then
+    echo "needs python3 with pip, for: $*"
+    exit 77
+  fi
+  # Two at a time may do this: each in a folder of its own.
+  local tmp
+  tmp=$(mktemp -d "$cuda/fetch.XXXXXX")
+  if ! python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --root-user-action ignore --target "$tmp" "$@" >&2; then
+    rm -rf "$tmp"
+    echo "needs a package index, or a folder of wheels by PIP_FIND_LINKS, for: $*"
+    exit 77
+  fi
+  echo "$*" >"$tmp/installed"
+  rm -rf "$folder"
+  mv -T "$tmp" "$folder" 2>/dev/null || rm -rf "$tmp"
+}
+
+for part in "$@"; do
+  case $part in
+    headers) fetch headers nvidia-cuda-runtime-cu12==12.4.127 ;;
+    headers13) fetch headers13 nvidia-cuda-runtime==13.0.96 ;;
+    compiler) fetch compiler nvidia-cuda-nvrtc-cu12==12.2.140 nvidia-cuda-nvcc-cu12==12.4.131 nvidia-cuda-nvdisasm==13.2.51 ;;
+    *) echo "usage: cuda-packages.sh [headers|headers13|compiler]..." >&2; exit 2 ;;
+  esac
+done
+echo "$cuda"

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Tests the GPU backend without a GPU: on the simulator (csrc/sim), which runs
+# the kernels' own source. Arguments go to go test.
+#
+# Exit code 77: it cannot be done here; the last line says why.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+sim=$(scripts/build-sim.sh) || { status=$?; echo "$sim"; exit $status; }
+env=$(scripts/cuda-env.sh packages) || { status=$?; exit $status; }
+eval "$env"
+export GOQAT_CUDA_DRIVER
+GOQAT_CUDA_DRIVER=$(tail -n 1 <<<"$sim")
+go vet -tags cuda ./...
+go test -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/...
