@@ -18,7 +18,11 @@ type dot struct {
 }
 
 func ints(s isa, dtype, arch string, d dot, widths ...int) {
-	for _, h := range s.heights {
+	heights := []int{14, 8, 7, 4, 2, 1}
+	if !s.zmm {
+		heights = []int{6, 4, 3, 2, 1}
+	}
+	for _, h := range heights {
 		for _, w := range widths {
 			intTile(s, dtype, arch, d, h, w)
 		}
@@ -41,7 +45,7 @@ var (
 		}
 		for r := range h {
 			t := x[r%min(len(x), 4)]
-			VPBROADCASTD(rowAt(r, 4*group), t)
+			VPBROADCASTD(codesAt(h, r, 4*group), t)
 			for v := range w {
 				VPDPBUSD(b[v], t, acc(r, v))
 			}
@@ -54,7 +58,7 @@ var (
 		}
 		for r := range h {
 			t := x[r%min(len(x), 4)]
-			VPBROADCASTD(rowAt(r, 4*group), t)
+			VPBROADCASTD(codesAt(h, r, 4*group), t)
 			for v := range w {
 				dotVEX(b[v], t, acc(r, v))
 			}
@@ -76,7 +80,7 @@ var (
 			VPSRAW(Imm(8), odd, odd)
 			for r := range h {
 				for i, pair := range []VecPhysical{even, odd} {
-					VPBROADCASTD(rowAt(r, 8*group+4*i), x)
+					VPBROADCASTD(codesAt(h, r, 8*group+4*i), x)
 					VPMADDWD(pair, x, t)
 					VPADDD(t, acc(r, v), acc(r, v))
 				}
@@ -101,6 +105,38 @@ func dotVEX(weights, codes, acc VecPhysical) {
 	}
 }
 
+// Registers of the integer kernels that others use otherwise.
+var (
+	regTap    = R12 // offset of the next tap
+	regTaps   = R13 // taps left
+	regGroups = R15 // groups of a tap
+)
+
+// codesAt returns the operand for row r of h at byte disp. The rows of an even
+// height are two sets, each evenly spaced, so that they may be of two lines of
+// an image.
+func codesAt(h, r, disp int) Mem {
+	m := Mem{Base: regP0, Disp: disp, Scale: 1}
+	if h%2 == 0 && r >= h/2 {
+		m.Base, r = regP1, r-h/2
+	}
+	switch r {
+	case 0:
+		m.Scale = 0
+	case 1, 2, 4:
+		m.Index, m.Scale = regRS, uint8(r)
+	case 3:
+		m.Index = regRS3
+	case 5:
+		m.Index = regRS5
+	case 6:
+		m.Index, m.Scale = regRS3, 2
+	default:
+		panic("row beyond the registers")
+	}
+	return m
+}
+
 // intTile writes the integer kernel of h rows and w vectors of channels.
 func intTile(s isa, dtype, arch string, d dot, h, w int) {
 	name := fmt.Sprintf("gemm%sTile%dx%d%s", dtype, h, w*s.lanes(), arch)
@@ -111,24 +147,34 @@ func intTile(s isa, dtype, arch string, d dot, h, w int) {
 	if !s.zmm {
 		mask = "mask *int32"
 	}
-	TEXT(name, NOSPLIT, "func(passes, k4 uintptr, a *"+elem+", rsA uintptr, b *byte, panel uintptr, init, c *int32, ldc uintptr, "+mask+")")
+	TEXT(name, NOSPLIT, "func(passes, groups uintptr, a *"+elem+", stride, jump, next, taps uintptr, offsets *int, b *byte, panel uintptr, init, c *int32, ldc uintptr, "+mask+")")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s computes tiles of %d x %d sums, passes of them below each other.", name, h, w*s.lanes()),
-		"Strides are in bytes, passes at least 1; mask selects the columns to store.")
+		"Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and",
+		"from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.")
 	acc := func(r, v int) VecPhysical { return s.vec(r*w + v) }
 	var free []VecPhysical
 	for i := h * w; i < s.registers(); i++ {
 		free = append(free, s.vec(i))
 	}
 	Load(Param("a"), regA)
-	Load(Param("rsA"), regRS)
+	Load(Param("stride"), regRS)
 	Load(Param("panel"), regBS)
 	Load(Param("c"), regC)
 	Load(Param("ldc"), regLDC)
-	rowStrides(h)
+	Load(Param("groups"), regGroups)
+	rows := h
+	if h%2 == 0 {
+		rows = h / 2
+	}
+	if rows > 3 {
+		LEAQ(Mem{Base: regRS, Index: regRS, Scale: 2}, regRS3)
+	}
+	if rows > 5 {
+		LEAQ(Mem{Base: regRS, Index: regRS, Scale: 4}, regRS5)
+	}
 
 	Label("pass")
-	startRows(h)
 	Load(Param("init"), regB)
 	for v := range w {
 		if s.zmm {
@@ -145,15 +191,25 @@ func intTile(s isa, dtype, arch string, d dot, h, w int) {
 		}
 	}
 	Load(Param("b"), regB)
+	Load(Param("offsets"), regTap)
+	Load(Param("taps"), regTaps)
 	move := func(groups int) {
 		ADDQ(Imm(uint64(groups*d.groupBytes)), regP0)
-		if h > 9 {
+		if h%2 == 0 {
 			ADDQ(Imm(uint64(groups*d.groupBytes)), regP1)
 		}
 		ADDQ(I32(int32(64*groups)), regB)
 	}
+	Label("tap")
+	MOVQ(regA, regP0)
+	ADDQ(Mem{Base: regTap}, regP0)
+	ADDQ(Imm(8), regTap)
+	if h%2 == 0 {
+		MOVQ(regP0, regP1)
+		ADDQ(NewParamAddr("jump", 32), regP1)
+	}
 	const unroll = 4
-	Load(Param("k4"), regK)
+	MOVQ(regGroups, regK)
 	SUBQ(Imm(unroll), regK)
 	JCS(LabelRef("tail"))
 	Label("loop")
@@ -165,17 +221,19 @@ func intTile(s isa, dtype, arch string, d dot, h, w int) {
 	JCC(LabelRef("loop"))
 	Label("tail")
 	ADDQ(Imm(unroll), regK)
-	JEQ(LabelRef("done"))
+	JEQ(LabelRef("next"))
 	Label("one")
 	d.write(s, h, w, 0, acc, free)
 	move(1)
 	SUBQ(Imm(1), regK)
 	JNE(LabelRef("one"))
+	Label("next")
+	SUBQ(Imm(1), regTaps)
+	JNE(LabelRef("tap"))
 
-	Label("done")
 	full := fullMasks(s, w)
 	loadMasks(s, w, free[:w])
-	rows := func(f func(r, v int, m Mem)) {
+	each := func(f func(r, v int, m Mem)) {
 		for r := range h {
 			for v := range w {
 				f(r, v, Mem{Base: regC, Disp: v * s.bytes()})
@@ -184,7 +242,7 @@ func intTile(s isa, dtype, arch string, d dot, h, w int) {
 		}
 	}
 	full("masked")
-	rows(func(r, v int, m Mem) {
+	each(func(r, v int, m Mem) {
 		if s.zmm {
 			VMOVDQU32(acc(r, v), m)
 		} else {
@@ -193,7 +251,7 @@ func intTile(s isa, dtype, arch string, d dot, h, w int) {
 	})
 	JMP(LabelRef("stored"))
 	Label("masked")
-	rows(func(r, v int, m Mem) {
+	each(func(r, v int, m Mem) {
 		if s.zmm {
 			VMOVDQU32(acc(r, v), []OpmaskPhysical{K1, K2}[v], m)
 		} else {
@@ -201,7 +259,9 @@ func intTile(s isa, dtype, arch string, d dot, h, w int) {
 		}
 	})
 	Label("stored")
-	nextPass(h, "pass")
+	ADDQ(NewParamAddr("next", 40), regA)
+	SUBQ(Imm(1), NewParamAddr("passes", 0))
+	JNE(LabelRef("pass"))
 	VZEROUPPER()
 	RET()
 }

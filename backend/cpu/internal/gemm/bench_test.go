@@ -138,7 +138,7 @@ func benchInt[A Code](b *testing.B, dtype string, rng *rand.Rand, m, n, k int) {
 			w[i] = int8(rng.IntN(256) - 128)
 		}
 		PackB(packed, w, n, k)
-		p := NewInt[A](serial, m, n, k, func(int, int, []int32) {})
+		p := NewInt[A](serial, m, n, k, func(IntBlock) {})
 		ws, _ := scratch(p.Workspace())
 		b.ReportAllocs()
 		for b.Loop() {

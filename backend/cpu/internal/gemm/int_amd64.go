@@ -2,7 +2,11 @@
 
 package gemm
 
-import "github.com/goqat/goqat/backend/cpu/internal/isa"
+import (
+	"unsafe"
+
+	"github.com/goqat/goqat/backend/cpu/internal/isa"
+)
 
 //go:generate go -C ../../../../internal/asmgen run ./gemm -kernel u8_avx512vnni -out ../../backend/cpu/internal/gemm/u8_avx512vnni_amd64.s -stubs ../../backend/cpu/internal/gemm/u8_avx512vnni_amd64.go -pkg gemm
 //go:generate go -C ../../../../internal/asmgen run ./gemm -kernel u8_avxvnni -out ../../backend/cpu/internal/gemm/u8_avxvnni_amd64.s -stubs ../../backend/cpu/internal/gemm/u8_avxvnni_amd64.go -pkg gemm
@@ -18,92 +22,103 @@ func init() {
 
 // intTile is an assembly kernel: C is the element of A, M how columns are
 // selected.
-type intTile[C byte | int16, M uint64 | *int32] func(passes, k4 uintptr, a *C, rsA uintptr, b *byte, panel uintptr, init, c *int32, ldc uintptr, mask M)
+type intTile[C byte | int16, M uint64 | *int32] func(passes, groups uintptr, a *C, stride, jump, next, taps uintptr, offsets *int, b *byte, panel uintptr, init, c *int32, ldc uintptr, mask M)
 
 // intTiles are kernels of one height; narrow has one panel of channels.
 type intTiles[C byte | int16, M uint64 | *int32] struct {
-	height       int
 	wide, narrow intTile[C, M]
 }
 
 var (
+	cutsZMM = newRowCuts(14, 8, 7, 4, 2, 1)
+	cutsYMM = newRowCuts(6, 4, 3, 2, 1)
+
 	u8KernelsAVX512VNNI = []intTiles[byte, uint64]{
-		{14, gemmU8Tile14x32AVX512VNNI, gemmU8Tile14x16AVX512VNNI},
-		{8, gemmU8Tile8x32AVX512VNNI, gemmU8Tile8x16AVX512VNNI},
-		{4, gemmU8Tile4x32AVX512VNNI, gemmU8Tile4x16AVX512VNNI},
-		{2, gemmU8Tile2x32AVX512VNNI, gemmU8Tile2x16AVX512VNNI},
-		{1, gemmU8Tile1x32AVX512VNNI, gemmU8Tile1x16AVX512VNNI},
+		{gemmU8Tile14x32AVX512VNNI, gemmU8Tile14x16AVX512VNNI},
+		{gemmU8Tile8x32AVX512VNNI, gemmU8Tile8x16AVX512VNNI},
+		{gemmU8Tile7x32AVX512VNNI, gemmU8Tile7x16AVX512VNNI},
+		{gemmU8Tile4x32AVX512VNNI, gemmU8Tile4x16AVX512VNNI},
+		{gemmU8Tile2x32AVX512VNNI, gemmU8Tile2x16AVX512VNNI},
+		{gemmU8Tile1x32AVX512VNNI, gemmU8Tile1x16AVX512VNNI},
 	}
 	s16KernelsAVX512 = []intTiles[int16, uint64]{
-		{14, gemmS16Tile14x32AVX512, gemmS16Tile14x16AVX512},
-		{8, gemmS16Tile8x32AVX512, gemmS16Tile8x16AVX512},
-		{4, gemmS16Tile4x32AVX512, gemmS16Tile4x16AVX512},
-		{2, gemmS16Tile2x32AVX512, gemmS16Tile2x16AVX512},
-		{1, gemmS16Tile1x32AVX512, gemmS16Tile1x16AVX512},
+		{gemmS16Tile14x32AVX512, gemmS16Tile14x16AVX512},
+		{gemmS16Tile8x32AVX512, gemmS16Tile8x16AVX512},
+		{gemmS16Tile7x32AVX512, gemmS16Tile7x16AVX512},
+		{gemmS16Tile4x32AVX512, gemmS16Tile4x16AVX512},
+		{gemmS16Tile2x32AVX512, gemmS16Tile2x16AVX512},
+		{gemmS16Tile1x32AVX512, gemmS16Tile1x16AVX512},
 	}
 	u8KernelsAVXVNNI = []intTiles[byte, *int32]{
-		{6, nil, gemmU8Tile6x16AVXVNNI},
-		{4, nil, gemmU8Tile4x16AVXVNNI},
-		{2, nil, gemmU8Tile2x16AVXVNNI},
-		{1, nil, gemmU8Tile1x16AVXVNNI},
+		{narrow: gemmU8Tile6x16AVXVNNI},
+		{narrow: gemmU8Tile4x16AVXVNNI},
+		{narrow: gemmU8Tile3x16AVXVNNI},
+		{narrow: gemmU8Tile2x16AVXVNNI},
+		{narrow: gemmU8Tile1x16AVXVNNI},
 	}
 	s16KernelsAVX2 = []intTiles[int16, *int32]{
-		{6, nil, gemmS16Tile6x16AVX2},
-		{4, nil, gemmS16Tile4x16AVX2},
-		{2, nil, gemmS16Tile2x16AVX2},
-		{1, nil, gemmS16Tile1x16AVX2},
+		{narrow: gemmS16Tile6x16AVX2},
+		{narrow: gemmS16Tile4x16AVX2},
+		{narrow: gemmS16Tile3x16AVX2},
+		{narrow: gemmS16Tile2x16AVX2},
+		{narrow: gemmS16Tile1x16AVX2},
 	}
 )
 
-// runInt covers the rows with the kernels, tallest first. reach is how many
-// elements from the start of the last row kernels read.
-func runInt[C byte | int16, M uint64 | *int32](kernels []intTiles[C, M], mask M, rows, k4 int, a []C, rs, reach int, b []byte, panel int, init, c []int32, ldc, cols int) {
+// runInt covers the rows with the kernels.
+func runInt[C byte | int16, M uint64 | *int32](kernels []intTiles[C, M], cuts *rowCuts, mask M, r intRows, a []C, b []byte, panel int, init, c []int32, ldc, cols int) {
 	panels := ceilDiv(cols, panelChannels)
 	_ = init[panels*panelChannels-1]
-	_ = c[(rows-1)*ldc+cols-1]
-	if k4 == 0 { // Nothing is read; the kernels still want pointers.
-		for i := range rows {
+	_ = c[(r.count()-1)*ldc+cols-1]
+	if r.groups == 0 { // Nothing is read; the kernels still want pointers.
+		for i := range r.count() {
 			copy(c[i*ldc:i*ldc+cols], init)
 		}
 		return
 	}
-	_ = a[(rows-1)*rs+reach-1]
+	_ = a[r.end()-1]
 	_ = b[panels*panel-1]
-	size := uintptr(1)
-	if _, ok := any(a).([]int16); ok {
-		size = 2
-	}
-	i := 0
-	for x := range kernels {
-		kr := &kernels[x]
-		passes := (rows - i) / kr.height
-		if passes == 0 {
-			continue
-		}
-		tile := kr.narrow
+	size := int(unsafe.Sizeof(a[0]))
+	run := func(i, passes, at, jump, next, row int) {
+		tile := kernels[i].narrow
 		if panels > 1 {
-			tile = kr.wide
+			tile = kernels[i].wide
 		}
-		tile(uintptr(passes), uintptr(k4), &a[i*rs], uintptr(rs)*size, &b[0], uintptr(panel), &init[0],
-			&c[i*ldc], uintptr(ldc)*4, mask)
-		i += passes * kr.height
+		tile(uintptr(passes), uintptr(r.groups), &a[at], uintptr(r.stride*size), uintptr(jump*size), uintptr(next*size),
+			uintptr(len(r.taps)), &r.taps[0], &b[0], uintptr(panel), &init[0], &c[row*ldc], uintptr(ldc)*4, mask)
+	}
+	line := 0
+	if i := cuts.pair(r.width); i >= 0 && r.lines > 1 {
+		run(i, r.lines/2, 0, r.line, 2*r.line, 0)
+		line = r.lines &^ 1
+	}
+	for ; line < r.lines; line++ {
+		x := 0
+		for i := range kernels {
+			passes, h := cuts.passes(r.width, i), cuts.heights[i]
+			if passes == 0 {
+				continue
+			}
+			run(i, passes, line*r.line+x*r.stride, h/2*r.stride, h*r.stride, line*r.width+x)
+			x += passes * h
+		}
 	}
 }
 
-func bytesAVX512VNNI(rows, k4 int, a []byte, rs int, b []byte, panel int, init []int32, c []int32, ldc, cols int) {
-	runInt(u8KernelsAVX512VNNI, maskZMM(cols), rows, k4, a, rs, 4*k4, b, panel, init, c, ldc, cols)
+func bytesAVX512VNNI(r intRows, a []byte, b []byte, panel int, init, c []int32, ldc, cols int) {
+	runInt(u8KernelsAVX512VNNI, cutsZMM, maskZMM(cols), r, a, b, panel, init, c, ldc, cols)
 }
 
-func bytesAVXVNNI(rows, k4 int, a []byte, rs int, b []byte, panel int, init []int32, c []int32, ldc, cols int) {
-	runInt(u8KernelsAVXVNNI, maskYMM(cols), rows, k4, a, rs, 4*k4, b, panel, init, c, ldc, cols)
+func bytesAVXVNNI(r intRows, a []byte, b []byte, panel int, init, c []int32, ldc, cols int) {
+	runInt(u8KernelsAVXVNNI, cutsYMM, maskYMM(cols), r, a, b, panel, init, c, ldc, cols)
 }
 
-func wordsAVX512(rows, k4 int, a []int16, rs int, b []byte, panel int, init []int32, c []int32, ldc, cols int) {
-	runInt(s16KernelsAVX512, maskZMM(cols), rows, k4, a, rs, 4*k4, b, panel, init, c, ldc, cols)
+func wordsAVX512(r intRows, a []int16, b []byte, panel int, init, c []int32, ldc, cols int) {
+	runInt(s16KernelsAVX512, cutsZMM, maskZMM(cols), r, a, b, panel, init, c, ldc, cols)
 }
 
-func wordsAVX2(rows, k4 int, a []int16, rs int, b []byte, panel int, init []int32, c []int32, ldc, cols int) {
-	runInt(s16KernelsAVX2, maskYMM(cols), rows, k4, a, rs, 4*k4, b, panel, init, c, ldc, cols)
+func wordsAVX2(r intRows, a []int16, b []byte, panel int, init, c []int32, ldc, cols int) {
+	runInt(s16KernelsAVX2, cutsYMM, maskYMM(cols), r, a, b, panel, init, c, ldc, cols)
 }
 
 // widenAVX2 widens whole blocks of 16 in assembly and the rest in Go.

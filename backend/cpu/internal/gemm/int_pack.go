@@ -31,28 +31,39 @@ func PackedSize(n, k int) int {
 
 // PackB packs the weights w [n,k], output channel first, into dst, which has
 // PackedSize(n, k) bytes and is 4-byte aligned.
-func PackB(dst []byte, w []int8, n, k int) {
-	checkShape(1, n, k)
-	checkMatrix("W", len(w), n, k, k)
-	dst = dst[:PackedSize(n, k)]
+func PackB(dst []byte, w []int8, n, k int) { PackRuns(dst, w, n, 1, k) }
+
+// PackedRuns returns the bytes of weights [n, runs, k] packed by [PackRuns].
+func PackedRuns(n, runs, k int) int { return PackedSize(n, runs*roundUp(k, 4)) }
+
+// PackRuns is [PackB] for weights [n, runs, k] that meet runs of activations:
+// each run of k is packed up to a multiple of four, the rest being zero.
+func PackRuns(dst []byte, w []int8, n, runs, k int) {
+	checkShape(1, n, runs*k)
+	checkMatrix("W", len(w), n, runs*k, runs*k)
+	dst = dst[:PackedRuns(n, runs, k)]
 	clear(dst)
-	size := panelBytes(k)
+	size := panelBytes(runs * roundUp(k, 4))
 	sums := dst[panelsOf(n)*size:]
 	for o := range n {
 		panel := dst[o/panelChannels*size:][:size]
-		at := o % panelChannels * 4
-		row := w[o*k : o*k+k]
+		g := o % panelChannels * 4
 		var sum int32
-		g := at
-		for ; len(row) >= 4; row = row[4:] {
-			d := panel[g : g+4 : g+4]
-			d[0], d[1], d[2], d[3] = byte(row[0]), byte(row[1]), byte(row[2]), byte(row[3])
-			sum += int32(row[0]) + int32(row[1]) + int32(row[2]) + int32(row[3])
-			g += blockBytes
-		}
-		for p, v := range row {
-			panel[g+p] = byte(v)
-			sum += int32(v)
+		for r := range runs {
+			row := w[(o*runs+r)*k:][:k]
+			for ; len(row) >= 4; row = row[4:] {
+				d := panel[g : g+4 : g+4]
+				d[0], d[1], d[2], d[3] = byte(row[0]), byte(row[1]), byte(row[2]), byte(row[3])
+				sum += int32(row[0]) + int32(row[1]) + int32(row[2]) + int32(row[3])
+				g += blockBytes
+			}
+			for p, v := range row {
+				panel[g+p] = byte(v)
+				sum += int32(v)
+			}
+			if len(row) > 0 {
+				g += blockBytes
+			}
 		}
 		binary.LittleEndian.PutUint32(sums[4*o:], uint32(-128*sum))
 	}

@@ -41,11 +41,10 @@ func checkInt[A Code](t *testing.T, par Parallel, m, n, k, pad int, callback boo
 	for i := range got {
 		got[i] = -1 << 30
 	}
-	epilogue := func(lo, hi int, acc []int32) {
-		if len(acc) != (hi-lo)*n {
-			t.Errorf("the epilogue got %d sums for rows [%d,%d) of %d", len(acc), lo, hi, n)
+	epilogue := func(b IntBlock) {
+		for r := b.Lo; r < b.Hi; r++ {
+			copy(got[r*n+b.From:r*n+b.To], b.Row(r))
 		}
-		copy(got[lo*n:hi*n], acc)
 	}
 	var ws []byte
 	var intact func() bool
@@ -132,7 +131,7 @@ func TestIntEmpty(t *testing.T) {
 func TestIntAllocations(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		const m, n, k = 100, 33, 50
-		p := NewInt[int8](serial, m, n, k, func(int, int, []int32) {})
+		p := NewInt[int8](serial, m, n, k, func(IntBlock) {})
 		a, packed := make([]int8, m*k), make([]byte, PackedSize(n, k))
 		ws, _ := scratch(p.Workspace())
 		require.Zero(t, testing.AllocsPerRun(10, func() { p.Run(a, k, packed, ws) }))

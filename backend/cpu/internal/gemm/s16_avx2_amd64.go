@@ -5,25 +5,36 @@
 package gemm
 
 // gemmS16Tile6x16AVX2 computes tiles of 6 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile6x16AVX2(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+func gemmS16Tile6x16AVX2(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
 
 // gemmS16Tile4x16AVX2 computes tiles of 4 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile4x16AVX2(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+func gemmS16Tile4x16AVX2(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+
+// gemmS16Tile3x16AVX2 computes tiles of 3 x 16 sums, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmS16Tile3x16AVX2(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
 
 // gemmS16Tile2x16AVX2 computes tiles of 2 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile2x16AVX2(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+func gemmS16Tile2x16AVX2(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
 
 // gemmS16Tile1x16AVX2 computes tiles of 1 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile1x16AVX2(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+func gemmS16Tile1x16AVX2(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)

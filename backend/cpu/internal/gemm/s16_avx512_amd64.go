@@ -5,61 +5,85 @@
 package gemm
 
 // gemmS16Tile14x32AVX512 computes tiles of 14 x 32 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile14x32AVX512(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmS16Tile14x32AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmS16Tile14x16AVX512 computes tiles of 14 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile14x16AVX512(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmS16Tile14x16AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmS16Tile8x32AVX512 computes tiles of 8 x 32 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile8x32AVX512(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmS16Tile8x32AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmS16Tile8x16AVX512 computes tiles of 8 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile8x16AVX512(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmS16Tile8x16AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+
+// gemmS16Tile7x32AVX512 computes tiles of 7 x 32 sums, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmS16Tile7x32AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+
+// gemmS16Tile7x16AVX512 computes tiles of 7 x 16 sums, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmS16Tile7x16AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmS16Tile4x32AVX512 computes tiles of 4 x 32 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile4x32AVX512(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmS16Tile4x32AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmS16Tile4x16AVX512 computes tiles of 4 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile4x16AVX512(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmS16Tile4x16AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmS16Tile2x32AVX512 computes tiles of 2 x 32 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile2x32AVX512(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmS16Tile2x32AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmS16Tile2x16AVX512 computes tiles of 2 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile2x16AVX512(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmS16Tile2x16AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmS16Tile1x32AVX512 computes tiles of 1 x 32 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile1x32AVX512(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmS16Tile1x32AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmS16Tile1x16AVX512 computes tiles of 1 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmS16Tile1x16AVX512(passes uintptr, k4 uintptr, a *int16, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmS16Tile1x16AVX512(passes uintptr, groups uintptr, a *int16, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)

@@ -5,61 +5,85 @@
 package gemm
 
 // gemmU8Tile14x32AVX512VNNI computes tiles of 14 x 32 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile14x32AVX512VNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmU8Tile14x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmU8Tile14x16AVX512VNNI computes tiles of 14 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile14x16AVX512VNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmU8Tile14x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmU8Tile8x32AVX512VNNI computes tiles of 8 x 32 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile8x32AVX512VNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmU8Tile8x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmU8Tile8x16AVX512VNNI computes tiles of 8 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile8x16AVX512VNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmU8Tile8x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+
+// gemmU8Tile7x32AVX512VNNI computes tiles of 7 x 32 sums, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Tile7x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+
+// gemmU8Tile7x16AVX512VNNI computes tiles of 7 x 16 sums, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Tile7x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmU8Tile4x32AVX512VNNI computes tiles of 4 x 32 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile4x32AVX512VNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmU8Tile4x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmU8Tile4x16AVX512VNNI computes tiles of 4 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile4x16AVX512VNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmU8Tile4x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmU8Tile2x32AVX512VNNI computes tiles of 2 x 32 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile2x32AVX512VNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmU8Tile2x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmU8Tile2x16AVX512VNNI computes tiles of 2 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile2x16AVX512VNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmU8Tile2x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmU8Tile1x32AVX512VNNI computes tiles of 1 x 32 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile1x32AVX512VNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmU8Tile1x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
 // gemmU8Tile1x16AVX512VNNI computes tiles of 1 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile1x16AVX512VNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+func gemmU8Tile1x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)

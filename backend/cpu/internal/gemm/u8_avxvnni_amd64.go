@@ -5,25 +5,36 @@
 package gemm
 
 // gemmU8Tile6x16AVXVNNI computes tiles of 6 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile6x16AVXVNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+func gemmU8Tile6x16AVXVNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
 
 // gemmU8Tile4x16AVXVNNI computes tiles of 4 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile4x16AVXVNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+func gemmU8Tile4x16AVXVNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+
+// gemmU8Tile3x16AVXVNNI computes tiles of 3 x 16 sums, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Tile3x16AVXVNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
 
 // gemmU8Tile2x16AVXVNNI computes tiles of 2 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile2x16AVXVNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+func gemmU8Tile2x16AVXVNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
 
 // gemmU8Tile1x16AVXVNNI computes tiles of 1 x 16 sums, passes of them below each other.
-// Strides are in bytes, passes at least 1; mask selects the columns to store.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
-func gemmU8Tile1x16AVXVNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+func gemmU8Tile1x16AVXVNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)

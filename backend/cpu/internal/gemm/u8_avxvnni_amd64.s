@@ -4,20 +4,18 @@
 
 #include "textflag.h"
 
-// func gemmU8Tile6x16AVXVNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+// func gemmU8Tile6x16AVXVNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
 // Requires: AVX, AVX2
-TEXT ·gemmU8Tile6x16AVXVNNI(SB), NOSPLIT, $0-80
+TEXT ·gemmU8Tile6x16AVXVNNI(SB), NOSPLIT, $0-112
 	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ panel+40(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
-	LEAQ (R9)(R9*2), R10
-	LEAQ (R9)(R9*4), R11
+	MOVQ stride+24(FP), R9
+	MOVQ panel+72(FP), DX
+	MOVQ c+88(FP), AX
+	MOVQ ldc+96(FP), R14
+	MOVQ groups+8(FP), R15
 
 pass:
-	MOVQ    DI, SI
-	MOVQ    init+48(FP), BX
+	MOVQ    init+80(FP), BX
 	VMOVDQU (BX), Y0
 	VMOVDQA Y0, Y2
 	VMOVDQA Y0, Y4
@@ -30,10 +28,19 @@ pass:
 	VMOVDQA Y1, Y7
 	VMOVDQA Y1, Y9
 	VMOVDQA Y1, Y11
-	MOVQ    b+32(FP), BX
-	MOVQ    k4+8(FP), CX
-	SUBQ    $0x04, CX
-	JCS     tail
+	MOVQ    b+64(FP), BX
+	MOVQ    offsets+56(FP), R12
+	MOVQ    taps+48(FP), R13
+
+tap:
+	MOVQ DI, SI
+	ADDQ (R12), SI
+	ADDQ $0x08, R12
+	MOVQ SI, R8
+	ADDQ jump+32(FP), R8
+	MOVQ R15, CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVDQU      (BX), Y12
@@ -83,7 +90,7 @@ loop:
 	BYTE         $0x0d
 	BYTE         $0x50
 	BYTE         $0xed
-	VPBROADCASTD (SI)(R10*1), Y15
+	VPBROADCASTD (R8), Y15
 
 	// VPDPBUSD Y12, Y15, Y6
 	BYTE $0xc4
@@ -98,7 +105,7 @@ loop:
 	BYTE         $0x05
 	BYTE         $0x50
 	BYTE         $0xfd
-	VPBROADCASTD (SI)(R9*4), Y14
+	VPBROADCASTD (R8)(R9*1), Y14
 
 	// VPDPBUSD Y12, Y14, Y8
 	BYTE $0xc4
@@ -113,7 +120,7 @@ loop:
 	BYTE         $0x0d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD (SI)(R11*1), Y15
+	VPBROADCASTD (R8)(R9*2), Y15
 
 	// VPDPBUSD Y12, Y15, Y10
 	BYTE $0xc4
@@ -175,7 +182,7 @@ loop:
 	BYTE         $0x0d
 	BYTE         $0x50
 	BYTE         $0xed
-	VPBROADCASTD 4(SI)(R10*1), Y15
+	VPBROADCASTD 4(R8), Y15
 
 	// VPDPBUSD Y12, Y15, Y6
 	BYTE $0xc4
@@ -190,7 +197,7 @@ loop:
 	BYTE         $0x05
 	BYTE         $0x50
 	BYTE         $0xfd
-	VPBROADCASTD 4(SI)(R9*4), Y14
+	VPBROADCASTD 4(R8)(R9*1), Y14
 
 	// VPDPBUSD Y12, Y14, Y8
 	BYTE $0xc4
@@ -205,7 +212,7 @@ loop:
 	BYTE         $0x0d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD 4(SI)(R11*1), Y15
+	VPBROADCASTD 4(R8)(R9*2), Y15
 
 	// VPDPBUSD Y12, Y15, Y10
 	BYTE $0xc4
@@ -267,7 +274,7 @@ loop:
 	BYTE         $0x0d
 	BYTE         $0x50
 	BYTE         $0xed
-	VPBROADCASTD 8(SI)(R10*1), Y15
+	VPBROADCASTD 8(R8), Y15
 
 	// VPDPBUSD Y12, Y15, Y6
 	BYTE $0xc4
@@ -282,7 +289,7 @@ loop:
 	BYTE         $0x05
 	BYTE         $0x50
 	BYTE         $0xfd
-	VPBROADCASTD 8(SI)(R9*4), Y14
+	VPBROADCASTD 8(R8)(R9*1), Y14
 
 	// VPDPBUSD Y12, Y14, Y8
 	BYTE $0xc4
@@ -297,7 +304,7 @@ loop:
 	BYTE         $0x0d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD 8(SI)(R11*1), Y15
+	VPBROADCASTD 8(R8)(R9*2), Y15
 
 	// VPDPBUSD Y12, Y15, Y10
 	BYTE $0xc4
@@ -359,7 +366,7 @@ loop:
 	BYTE         $0x0d
 	BYTE         $0x50
 	BYTE         $0xed
-	VPBROADCASTD 12(SI)(R10*1), Y15
+	VPBROADCASTD 12(R8), Y15
 
 	// VPDPBUSD Y12, Y15, Y6
 	BYTE $0xc4
@@ -374,7 +381,7 @@ loop:
 	BYTE         $0x05
 	BYTE         $0x50
 	BYTE         $0xfd
-	VPBROADCASTD 12(SI)(R9*4), Y14
+	VPBROADCASTD 12(R8)(R9*1), Y14
 
 	// VPDPBUSD Y12, Y14, Y8
 	BYTE $0xc4
@@ -389,7 +396,7 @@ loop:
 	BYTE         $0x0d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD 12(SI)(R11*1), Y15
+	VPBROADCASTD 12(R8)(R9*2), Y15
 
 	// VPDPBUSD Y12, Y15, Y10
 	BYTE $0xc4
@@ -405,13 +412,14 @@ loop:
 	BYTE $0x50
 	BYTE $0xdd
 	ADDQ $0x10, SI
+	ADDQ $0x10, R8
 	ADDQ $+256, BX
 	SUBQ $0x04, CX
 	JCC  loop
 
 tail:
 	ADDQ $0x04, CX
-	JEQ  done
+	JEQ  next
 
 one:
 	VMOVDQU      (BX), Y12
@@ -461,7 +469,7 @@ one:
 	BYTE         $0x0d
 	BYTE         $0x50
 	BYTE         $0xed
-	VPBROADCASTD (SI)(R10*1), Y15
+	VPBROADCASTD (R8), Y15
 
 	// VPDPBUSD Y12, Y15, Y6
 	BYTE $0xc4
@@ -476,7 +484,7 @@ one:
 	BYTE         $0x05
 	BYTE         $0x50
 	BYTE         $0xfd
-	VPBROADCASTD (SI)(R9*4), Y14
+	VPBROADCASTD (R8)(R9*1), Y14
 
 	// VPDPBUSD Y12, Y14, Y8
 	BYTE $0xc4
@@ -491,7 +499,7 @@ one:
 	BYTE         $0x0d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD (SI)(R11*1), Y15
+	VPBROADCASTD (R8)(R9*2), Y15
 
 	// VPDPBUSD Y12, Y15, Y10
 	BYTE $0xc4
@@ -507,15 +515,18 @@ one:
 	BYTE $0x50
 	BYTE $0xdd
 	ADDQ $0x04, SI
+	ADDQ $0x04, R8
 	ADDQ $+64, BX
 	SUBQ $0x01, CX
 	JNE  one
 
-done:
-	MOVQ    mask+72(FP), CX
+next:
+	SUBQ    $0x01, R13
+	JNE     tap
+	MOVQ    mask+104(FP), CX
 	VMOVDQU (CX), Y12
 	VMOVDQU 32(CX), Y13
-	MOVQ    mask+72(FP), CX
+	MOVQ    mask+104(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)
@@ -559,26 +570,24 @@ masked:
 	ADDQ       R14, AX
 
 stored:
-	IMUL3Q $+6, R9, SI
-	ADDQ   SI, DI
-	SUBQ   $0x01, passes+0(FP)
-	JNE    pass
+	ADDQ next+40(FP), DI
+	SUBQ $0x01, passes+0(FP)
+	JNE  pass
 	VZEROUPPER
 	RET
 
-// func gemmU8Tile4x16AVXVNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+// func gemmU8Tile4x16AVXVNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
 // Requires: AVX, AVX2
-TEXT ·gemmU8Tile4x16AVXVNNI(SB), NOSPLIT, $0-80
+TEXT ·gemmU8Tile4x16AVXVNNI(SB), NOSPLIT, $0-112
 	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ panel+40(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
-	LEAQ (R9)(R9*2), R10
+	MOVQ stride+24(FP), R9
+	MOVQ panel+72(FP), DX
+	MOVQ c+88(FP), AX
+	MOVQ ldc+96(FP), R14
+	MOVQ groups+8(FP), R15
 
 pass:
-	MOVQ    DI, SI
-	MOVQ    init+48(FP), BX
+	MOVQ    init+80(FP), BX
 	VMOVDQU (BX), Y0
 	VMOVDQA Y0, Y2
 	VMOVDQA Y0, Y4
@@ -587,10 +596,19 @@ pass:
 	VMOVDQA Y1, Y3
 	VMOVDQA Y1, Y5
 	VMOVDQA Y1, Y7
-	MOVQ    b+32(FP), BX
-	MOVQ    k4+8(FP), CX
-	SUBQ    $0x04, CX
-	JCS     tail
+	MOVQ    b+64(FP), BX
+	MOVQ    offsets+56(FP), R12
+	MOVQ    taps+48(FP), R13
+
+tap:
+	MOVQ DI, SI
+	ADDQ (R12), SI
+	ADDQ $0x08, R12
+	MOVQ SI, R8
+	ADDQ jump+32(FP), R8
+	MOVQ R15, CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVDQU      (BX), Y8
@@ -625,7 +643,7 @@ loop:
 	BYTE         $0x25
 	BYTE         $0x50
 	BYTE         $0xd9
-	VPBROADCASTD (SI)(R9*2), Y12
+	VPBROADCASTD (R8), Y12
 
 	// VPDPBUSD Y8, Y12, Y4
 	BYTE $0xc4
@@ -640,7 +658,7 @@ loop:
 	BYTE         $0x1d
 	BYTE         $0x50
 	BYTE         $0xe9
-	VPBROADCASTD (SI)(R10*1), Y13
+	VPBROADCASTD (R8)(R9*1), Y13
 
 	// VPDPBUSD Y8, Y13, Y6
 	BYTE $0xc4
@@ -687,7 +705,7 @@ loop:
 	BYTE         $0x25
 	BYTE         $0x50
 	BYTE         $0xd9
-	VPBROADCASTD 4(SI)(R9*2), Y12
+	VPBROADCASTD 4(R8), Y12
 
 	// VPDPBUSD Y8, Y12, Y4
 	BYTE $0xc4
@@ -702,7 +720,7 @@ loop:
 	BYTE         $0x1d
 	BYTE         $0x50
 	BYTE         $0xe9
-	VPBROADCASTD 4(SI)(R10*1), Y13
+	VPBROADCASTD 4(R8)(R9*1), Y13
 
 	// VPDPBUSD Y8, Y13, Y6
 	BYTE $0xc4
@@ -749,7 +767,7 @@ loop:
 	BYTE         $0x25
 	BYTE         $0x50
 	BYTE         $0xd9
-	VPBROADCASTD 8(SI)(R9*2), Y12
+	VPBROADCASTD 8(R8), Y12
 
 	// VPDPBUSD Y8, Y12, Y4
 	BYTE $0xc4
@@ -764,7 +782,7 @@ loop:
 	BYTE         $0x1d
 	BYTE         $0x50
 	BYTE         $0xe9
-	VPBROADCASTD 8(SI)(R10*1), Y13
+	VPBROADCASTD 8(R8)(R9*1), Y13
 
 	// VPDPBUSD Y8, Y13, Y6
 	BYTE $0xc4
@@ -811,7 +829,7 @@ loop:
 	BYTE         $0x25
 	BYTE         $0x50
 	BYTE         $0xd9
-	VPBROADCASTD 12(SI)(R9*2), Y12
+	VPBROADCASTD 12(R8), Y12
 
 	// VPDPBUSD Y8, Y12, Y4
 	BYTE $0xc4
@@ -826,7 +844,7 @@ loop:
 	BYTE         $0x1d
 	BYTE         $0x50
 	BYTE         $0xe9
-	VPBROADCASTD 12(SI)(R10*1), Y13
+	VPBROADCASTD 12(R8)(R9*1), Y13
 
 	// VPDPBUSD Y8, Y13, Y6
 	BYTE $0xc4
@@ -842,13 +860,14 @@ loop:
 	BYTE $0x50
 	BYTE $0xf9
 	ADDQ $0x10, SI
+	ADDQ $0x10, R8
 	ADDQ $+256, BX
 	SUBQ $0x04, CX
 	JCC  loop
 
 tail:
 	ADDQ $0x04, CX
-	JEQ  done
+	JEQ  next
 
 one:
 	VMOVDQU      (BX), Y8
@@ -883,7 +902,7 @@ one:
 	BYTE         $0x25
 	BYTE         $0x50
 	BYTE         $0xd9
-	VPBROADCASTD (SI)(R9*2), Y12
+	VPBROADCASTD (R8), Y12
 
 	// VPDPBUSD Y8, Y12, Y4
 	BYTE $0xc4
@@ -898,7 +917,7 @@ one:
 	BYTE         $0x1d
 	BYTE         $0x50
 	BYTE         $0xe9
-	VPBROADCASTD (SI)(R10*1), Y13
+	VPBROADCASTD (R8)(R9*1), Y13
 
 	// VPDPBUSD Y8, Y13, Y6
 	BYTE $0xc4
@@ -914,15 +933,18 @@ one:
 	BYTE $0x50
 	BYTE $0xf9
 	ADDQ $0x04, SI
+	ADDQ $0x04, R8
 	ADDQ $+64, BX
 	SUBQ $0x01, CX
 	JNE  one
 
-done:
-	MOVQ    mask+72(FP), CX
+next:
+	SUBQ    $0x01, R13
+	JNE     tap
+	MOVQ    mask+104(FP), CX
 	VMOVDQU (CX), Y8
 	VMOVDQU 32(CX), Y9
-	MOVQ    mask+72(FP), CX
+	MOVQ    mask+104(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)
@@ -954,33 +976,360 @@ masked:
 	ADDQ       R14, AX
 
 stored:
-	IMUL3Q $+4, R9, SI
-	ADDQ   SI, DI
-	SUBQ   $0x01, passes+0(FP)
-	JNE    pass
+	ADDQ next+40(FP), DI
+	SUBQ $0x01, passes+0(FP)
+	JNE  pass
 	VZEROUPPER
 	RET
 
-// func gemmU8Tile2x16AVXVNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+// func gemmU8Tile3x16AVXVNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
 // Requires: AVX, AVX2
-TEXT ·gemmU8Tile2x16AVXVNNI(SB), NOSPLIT, $0-80
+TEXT ·gemmU8Tile3x16AVXVNNI(SB), NOSPLIT, $0-112
 	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ panel+40(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
+	MOVQ stride+24(FP), R9
+	MOVQ panel+72(FP), DX
+	MOVQ c+88(FP), AX
+	MOVQ ldc+96(FP), R14
+	MOVQ groups+8(FP), R15
 
 pass:
-	MOVQ    DI, SI
-	MOVQ    init+48(FP), BX
+	MOVQ    init+80(FP), BX
+	VMOVDQU (BX), Y0
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y4
+	VMOVDQU 32(BX), Y1
+	VMOVDQA Y1, Y3
+	VMOVDQA Y1, Y5
+	MOVQ    b+64(FP), BX
+	MOVQ    offsets+56(FP), R12
+	MOVQ    taps+48(FP), R13
+
+tap:
+	MOVQ DI, SI
+	ADDQ (R12), SI
+	ADDQ $0x08, R12
+	MOVQ R15, CX
+	SUBQ $0x04, CX
+	JCS  tail
+
+loop:
+	VMOVDQU      (BX), Y6
+	VMOVDQU      32(BX), Y7
+	VPBROADCASTD (SI), Y8
+
+	// VPDPBUSD Y6, Y8, Y0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y7, Y8, Y1
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xcf
+	VPBROADCASTD (SI)(R9*1), Y9
+
+	// VPDPBUSD Y6, Y9, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x35
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y7, Y9, Y3
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xdf
+	VPBROADCASTD (SI)(R9*2), Y10
+
+	// VPDPBUSD Y6, Y10, Y4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x2d
+	BYTE $0x50
+	BYTE $0xe6
+
+	// VPDPBUSD Y7, Y10, Y5
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x2d
+	BYTE         $0x50
+	BYTE         $0xef
+	VMOVDQU      64(BX), Y6
+	VMOVDQU      96(BX), Y7
+	VPBROADCASTD 4(SI), Y8
+
+	// VPDPBUSD Y6, Y8, Y0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y7, Y8, Y1
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xcf
+	VPBROADCASTD 4(SI)(R9*1), Y9
+
+	// VPDPBUSD Y6, Y9, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x35
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y7, Y9, Y3
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xdf
+	VPBROADCASTD 4(SI)(R9*2), Y10
+
+	// VPDPBUSD Y6, Y10, Y4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x2d
+	BYTE $0x50
+	BYTE $0xe6
+
+	// VPDPBUSD Y7, Y10, Y5
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x2d
+	BYTE         $0x50
+	BYTE         $0xef
+	VMOVDQU      128(BX), Y6
+	VMOVDQU      160(BX), Y7
+	VPBROADCASTD 8(SI), Y8
+
+	// VPDPBUSD Y6, Y8, Y0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y7, Y8, Y1
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xcf
+	VPBROADCASTD 8(SI)(R9*1), Y9
+
+	// VPDPBUSD Y6, Y9, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x35
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y7, Y9, Y3
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xdf
+	VPBROADCASTD 8(SI)(R9*2), Y10
+
+	// VPDPBUSD Y6, Y10, Y4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x2d
+	BYTE $0x50
+	BYTE $0xe6
+
+	// VPDPBUSD Y7, Y10, Y5
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x2d
+	BYTE         $0x50
+	BYTE         $0xef
+	VMOVDQU      192(BX), Y6
+	VMOVDQU      224(BX), Y7
+	VPBROADCASTD 12(SI), Y8
+
+	// VPDPBUSD Y6, Y8, Y0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y7, Y8, Y1
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xcf
+	VPBROADCASTD 12(SI)(R9*1), Y9
+
+	// VPDPBUSD Y6, Y9, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x35
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y7, Y9, Y3
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xdf
+	VPBROADCASTD 12(SI)(R9*2), Y10
+
+	// VPDPBUSD Y6, Y10, Y4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x2d
+	BYTE $0x50
+	BYTE $0xe6
+
+	// VPDPBUSD Y7, Y10, Y5
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x2d
+	BYTE $0x50
+	BYTE $0xef
+	ADDQ $0x10, SI
+	ADDQ $+256, BX
+	SUBQ $0x04, CX
+	JCC  loop
+
+tail:
+	ADDQ $0x04, CX
+	JEQ  next
+
+one:
+	VMOVDQU      (BX), Y6
+	VMOVDQU      32(BX), Y7
+	VPBROADCASTD (SI), Y8
+
+	// VPDPBUSD Y6, Y8, Y0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x3d
+	BYTE $0x50
+	BYTE $0xc6
+
+	// VPDPBUSD Y7, Y8, Y1
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x3d
+	BYTE         $0x50
+	BYTE         $0xcf
+	VPBROADCASTD (SI)(R9*1), Y9
+
+	// VPDPBUSD Y6, Y9, Y2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x35
+	BYTE $0x50
+	BYTE $0xd6
+
+	// VPDPBUSD Y7, Y9, Y3
+	BYTE         $0xc4
+	BYTE         $0xe2
+	BYTE         $0x35
+	BYTE         $0x50
+	BYTE         $0xdf
+	VPBROADCASTD (SI)(R9*2), Y10
+
+	// VPDPBUSD Y6, Y10, Y4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x2d
+	BYTE $0x50
+	BYTE $0xe6
+
+	// VPDPBUSD Y7, Y10, Y5
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x2d
+	BYTE $0x50
+	BYTE $0xef
+	ADDQ $0x04, SI
+	ADDQ $+64, BX
+	SUBQ $0x01, CX
+	JNE  one
+
+next:
+	SUBQ    $0x01, R13
+	JNE     tap
+	MOVQ    mask+104(FP), CX
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    mask+104(FP), CX
+	CMPL    60(CX), $0x00
+	JEQ     masked
+	VMOVDQU Y0, (AX)
+	VMOVDQU Y1, 32(AX)
+	ADDQ    R14, AX
+	VMOVDQU Y2, (AX)
+	VMOVDQU Y3, 32(AX)
+	ADDQ    R14, AX
+	VMOVDQU Y4, (AX)
+	VMOVDQU Y5, 32(AX)
+	ADDQ    R14, AX
+	JMP     stored
+
+masked:
+	VPMASKMOVD Y0, Y6, (AX)
+	VPMASKMOVD Y1, Y7, 32(AX)
+	ADDQ       R14, AX
+	VPMASKMOVD Y2, Y6, (AX)
+	VPMASKMOVD Y3, Y7, 32(AX)
+	ADDQ       R14, AX
+	VPMASKMOVD Y4, Y6, (AX)
+	VPMASKMOVD Y5, Y7, 32(AX)
+	ADDQ       R14, AX
+
+stored:
+	ADDQ next+40(FP), DI
+	SUBQ $0x01, passes+0(FP)
+	JNE  pass
+	VZEROUPPER
+	RET
+
+// func gemmU8Tile2x16AVXVNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+// Requires: AVX, AVX2
+TEXT ·gemmU8Tile2x16AVXVNNI(SB), NOSPLIT, $0-112
+	MOVQ a+16(FP), DI
+	MOVQ stride+24(FP), R9
+	MOVQ panel+72(FP), DX
+	MOVQ c+88(FP), AX
+	MOVQ ldc+96(FP), R14
+	MOVQ groups+8(FP), R15
+
+pass:
+	MOVQ    init+80(FP), BX
 	VMOVDQU (BX), Y0
 	VMOVDQA Y0, Y2
 	VMOVDQU 32(BX), Y1
 	VMOVDQA Y1, Y3
-	MOVQ    b+32(FP), BX
-	MOVQ    k4+8(FP), CX
-	SUBQ    $0x04, CX
-	JCS     tail
+	MOVQ    b+64(FP), BX
+	MOVQ    offsets+56(FP), R12
+	MOVQ    taps+48(FP), R13
+
+tap:
+	MOVQ DI, SI
+	ADDQ (R12), SI
+	ADDQ $0x08, R12
+	MOVQ SI, R8
+	ADDQ jump+32(FP), R8
+	MOVQ R15, CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVDQU      (BX), Y4
@@ -1000,7 +1349,7 @@ loop:
 	BYTE         $0x4d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD (SI)(R9*1), Y7
+	VPBROADCASTD (R8), Y7
 
 	// VPDPBUSD Y4, Y7, Y2
 	BYTE $0xc4
@@ -1032,7 +1381,7 @@ loop:
 	BYTE         $0x4d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD 4(SI)(R9*1), Y7
+	VPBROADCASTD 4(R8), Y7
 
 	// VPDPBUSD Y4, Y7, Y2
 	BYTE $0xc4
@@ -1064,7 +1413,7 @@ loop:
 	BYTE         $0x4d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD 8(SI)(R9*1), Y7
+	VPBROADCASTD 8(R8), Y7
 
 	// VPDPBUSD Y4, Y7, Y2
 	BYTE $0xc4
@@ -1096,7 +1445,7 @@ loop:
 	BYTE         $0x4d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD 12(SI)(R9*1), Y7
+	VPBROADCASTD 12(R8), Y7
 
 	// VPDPBUSD Y4, Y7, Y2
 	BYTE $0xc4
@@ -1112,13 +1461,14 @@ loop:
 	BYTE $0x50
 	BYTE $0xdd
 	ADDQ $0x10, SI
+	ADDQ $0x10, R8
 	ADDQ $+256, BX
 	SUBQ $0x04, CX
 	JCC  loop
 
 tail:
 	ADDQ $0x04, CX
-	JEQ  done
+	JEQ  next
 
 one:
 	VMOVDQU      (BX), Y4
@@ -1138,7 +1488,7 @@ one:
 	BYTE         $0x4d
 	BYTE         $0x50
 	BYTE         $0xcd
-	VPBROADCASTD (SI)(R9*1), Y7
+	VPBROADCASTD (R8), Y7
 
 	// VPDPBUSD Y4, Y7, Y2
 	BYTE $0xc4
@@ -1154,15 +1504,18 @@ one:
 	BYTE $0x50
 	BYTE $0xdd
 	ADDQ $0x04, SI
+	ADDQ $0x04, R8
 	ADDQ $+64, BX
 	SUBQ $0x01, CX
 	JNE  one
 
-done:
-	MOVQ    mask+72(FP), CX
+next:
+	SUBQ    $0x01, R13
+	JNE     tap
+	MOVQ    mask+104(FP), CX
 	VMOVDQU (CX), Y4
 	VMOVDQU 32(CX), Y5
-	MOVQ    mask+72(FP), CX
+	MOVQ    mask+104(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)
@@ -1182,31 +1535,37 @@ masked:
 	ADDQ       R14, AX
 
 stored:
-	IMUL3Q $+2, R9, SI
-	ADDQ   SI, DI
-	SUBQ   $0x01, passes+0(FP)
-	JNE    pass
+	ADDQ next+40(FP), DI
+	SUBQ $0x01, passes+0(FP)
+	JNE  pass
 	VZEROUPPER
 	RET
 
-// func gemmU8Tile1x16AVXVNNI(passes uintptr, k4 uintptr, a *byte, rsA uintptr, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
+// func gemmU8Tile1x16AVXVNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask *int32)
 // Requires: AVX, AVX2
-TEXT ·gemmU8Tile1x16AVXVNNI(SB), NOSPLIT, $0-80
+TEXT ·gemmU8Tile1x16AVXVNNI(SB), NOSPLIT, $0-112
 	MOVQ a+16(FP), DI
-	MOVQ rsA+24(FP), R9
-	MOVQ panel+40(FP), DX
-	MOVQ c+56(FP), AX
-	MOVQ ldc+64(FP), R14
+	MOVQ stride+24(FP), R9
+	MOVQ panel+72(FP), DX
+	MOVQ c+88(FP), AX
+	MOVQ ldc+96(FP), R14
+	MOVQ groups+8(FP), R15
 
 pass:
-	MOVQ    DI, SI
-	MOVQ    init+48(FP), BX
+	MOVQ    init+80(FP), BX
 	VMOVDQU (BX), Y0
 	VMOVDQU 32(BX), Y1
-	MOVQ    b+32(FP), BX
-	MOVQ    k4+8(FP), CX
-	SUBQ    $0x04, CX
-	JCS     tail
+	MOVQ    b+64(FP), BX
+	MOVQ    offsets+56(FP), R12
+	MOVQ    taps+48(FP), R13
+
+tap:
+	MOVQ DI, SI
+	ADDQ (R12), SI
+	ADDQ $0x08, R12
+	MOVQ R15, CX
+	SUBQ $0x04, CX
+	JCS  tail
 
 loop:
 	VMOVDQU      (BX), Y2
@@ -1284,7 +1643,7 @@ loop:
 
 tail:
 	ADDQ $0x04, CX
-	JEQ  done
+	JEQ  next
 
 one:
 	VMOVDQU      (BX), Y2
@@ -1309,11 +1668,13 @@ one:
 	SUBQ $0x01, CX
 	JNE  one
 
-done:
-	MOVQ    mask+72(FP), CX
+next:
+	SUBQ    $0x01, R13
+	JNE     tap
+	MOVQ    mask+104(FP), CX
 	VMOVDQU (CX), Y2
 	VMOVDQU 32(CX), Y3
-	MOVQ    mask+72(FP), CX
+	MOVQ    mask+104(FP), CX
 	CMPL    60(CX), $0x00
 	JEQ     masked
 	VMOVDQU Y0, (AX)
@@ -1327,9 +1688,8 @@ masked:
 	ADDQ       R14, AX
 
 stored:
-	IMUL3Q $+1, R9, SI
-	ADDQ   SI, DI
-	SUBQ   $0x01, passes+0(FP)
-	JNE    pass
+	ADDQ next+40(FP), DI
+	SUBQ $0x01, passes+0(FP)
+	JNE  pass
 	VZEROUPPER
 	RET
