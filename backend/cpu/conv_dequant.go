@@ -3,6 +3,7 @@ package cpu
 import (
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/cpu/internal/codes"
+	"github.com/goqat/goqat/backend/cpu/internal/gemm"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -46,8 +47,6 @@ func dequantEpilogue(p codeProduct, y, sx, sw, bias []float32) accEpilogue {
 			codes.Repeat(add, p.cols)
 			return nil
 		},
-		finish: func(lo, hi int, acc []int32) {
-			codes.DequantizeSums(y[lo*p.cols:hi*p.cols], acc[:(hi-lo)*p.cols], add, scale, shift, p.cols)
-		},
+		finish: func(b gemm.IntBlock) { codes.DequantizeBlock(y, b, add, scale, shift, p.cols) },
 	}
 }

@@ -101,26 +101,30 @@ type codeProduct struct {
 	// offset is added to the sums of a column before anything else; the
 	// product fills it at each run.
 	offset []int32
+	// rowTiles bounds the numbers of the tiles of blocks, once the product is
+	// planned.
+	rowTiles func() int
 }
 
 // accEpilogue consumes the accumulators of a product of codes.
 type accEpilogue struct {
 	// prepare, when not nil, runs once the offsets are known.
 	prepare func() error
-	// finish gets rows [lo, hi) of the sums, to which the offsets are yet to
+	// finish gets each block of the sums once, to which the offsets are yet to
 	// be added, and may change them. It is called from several goroutines.
-	finish func(lo, hi int, acc []int32)
-	// whole says that finish writes bits: lo*cols must be a multiple of 8.
+	finish func(gemm.IntBlock)
+	// whole says that finish writes bits: the rows of the result, or the
+	// block, must be whole bytes.
 	whole bool
 }
 
 // sumsEpilogue stores the sums themselves.
 func sumsEpilogue(p codeProduct, y []int32) accEpilogue {
-	return accEpilogue{finish: func(lo, hi int, acc []int32) {
-		for r := lo; r < hi; r++ {
-			a := acc[(r-lo)*p.cols:][:len(p.offset)]
-			y := y[r*p.cols:][:len(p.offset)]
-			for i, f := range p.offset {
+	return accEpilogue{finish: func(b gemm.IntBlock) {
+		offset := p.offset[b.From:b.To]
+		for r := b.Lo; r < b.Hi; r++ {
+			a, y := b.Row(r), y[r*p.cols+b.From:][:len(offset)]
+			for i, f := range offset {
 				y[i] = a[i] + f
 			}
 		}
@@ -149,13 +153,17 @@ type codeConv[A quant.Code] struct {
 	zwIn    []int32
 
 	epilogue accEpilogue
-	stream   *gemm.IntPlan[A] // whole product, epilogue in its tiles
+	runs     int              // of a row of a group that are packed each by itself
+	stream   *gemm.IntPlan[A] // whole product, epilogue in its blocks
 	chunk    int              // rows of a chunk
 	main     *gemm.IntPlan[A] // of a chunk and a group
 	tail     *gemm.IntPlan[A]
 	offset   []int32
 	pad      []A     // a pixel of zero points
 	zw       []int32 // zero points of w, o entries
+
+	inPlace  bool // the stream reads x itself
+	laidLine int  // codes of a padded line of the stream
 
 	// The run in progress.
 	zx         int32
@@ -192,7 +200,7 @@ func (p *codeConv[A]) pack(s *scratch) []byte {
 		p.kept.packed = packed
 	}
 	for g := range p.groups {
-		gemm.PackB(packed[g*size:], p.wt[g*p.og*k:(g+1)*p.og*k], p.og, k)
+		gemm.PackRuns(packed[g*size:], p.wt[g*p.og*k:(g+1)*p.og*k], p.og, p.runs, k/p.runs)
 	}
 	return packed
 }
@@ -215,7 +223,8 @@ func bindCodeConv[A quant.Code](b *Backend, g convShape, x []A, w *tensor.Tensor
 	} else {
 		p.weights = w.I8()
 	}
-	p.epilogue = epilogue(codeProduct{rows: g.rows(), cols: g.o, offset: p.offset})
+	p.runs = 1
+	p.epilogue = epilogue(codeProduct{rows: g.rows(), cols: g.o, offset: p.offset, rowTiles: p.rowTiles})
 	if g.rows() == 0 || g.o == 0 {
 		return idle
 	}
@@ -232,10 +241,15 @@ func (p *codeConv[A]) plan() {
 	work := 0
 	switch {
 	case p.depthwise():
-	case p.groups == 1 && (!p.epilogue.whole || p.o%8 == 0):
+	case p.epilogue.whole && p.og%8 != 0:
+		// Blocks would not be whole bytes of the mask.
+	case p.lines():
+		work = p.stream.Workspace()
+	case p.groups == 1:
 		p.stream = p.newPlan(rows, p.epilogue.finish)
 		work = p.stream.Workspace()
-	default:
+	}
+	if p.stream == nil && !p.depthwise() {
 		p.main = p.newPlan(p.chunk, p.store)
 		work = p.main.Workspace()
 		if t := rows % p.chunk; t > 0 {
@@ -264,7 +278,7 @@ func (p *codeConv[A]) plan() {
 	p.size.total = n
 }
 
-func (p *codeConv[A]) newPlan(rows int, epilogue func(lo, hi int, acc []int32)) *gemm.IntPlan[A] {
+func (p *codeConv[A]) newPlan(rows int, epilogue func(gemm.IntBlock)) *gemm.IntPlan[A] {
 	if p.matrix() {
 		return gemm.NewInt[A](parallel, rows, p.og, p.k(), epilogue)
 	}
@@ -272,7 +286,17 @@ func (p *codeConv[A]) newPlan(rows int, epilogue func(lo, hi int, acc []int32)) 
 }
 
 // packedSize returns the bytes of the packed weights of a group, aligned.
-func (p *codeConv[A]) packedSize() int { return roundUp64(gemm.PackedSize(p.og, p.k())) }
+func (p *codeConv[A]) packedSize() int {
+	return roundUp64(gemm.PackedRuns(p.og, p.runs, p.k()/p.runs))
+}
+
+// rowTiles bounds the numbers of the tiles of rows of blocks.
+func (p *codeConv[A]) rowTiles() int {
+	if p.stream == nil {
+		return 1
+	}
+	return p.stream.RowTiles()
+}
 
 func (p *codeConv[A]) run() error {
 	p.zx = first(p.zxIn)
@@ -394,7 +418,7 @@ func (p *codeConv[A]) grouped(s *scratch, rows int) {
 
 // product runs one matrix product on the rows from p.base on.
 func (p *codeConv[A]) product(plan *gemm.IntPlan[A], packed, work []byte) {
-	if p.matrix() {
+	if p.matrix() || p.inPlace {
 		plan.Run(p.x[p.base*p.c:], p.c, packed, work)
 	} else {
 		plan.RunRows(packed, work)
@@ -402,12 +426,17 @@ func (p *codeConv[A]) product(plan *gemm.IntPlan[A], packed, work []byte) {
 }
 
 // store keeps sums of a group for finishRows.
-func (p *codeConv[A]) store(lo, hi int, acc []int32) {
-	for r := lo; r < hi; r++ {
-		copy(p.acc[r*p.o+p.group*p.og:][:p.og], acc[(r-lo)*p.og:])
+func (p *codeConv[A]) store(b gemm.IntBlock) {
+	for r := b.Lo; r < b.Hi; r++ {
+		copy(p.acc[r*p.o+p.group*p.og+b.From:], b.Row(r))
 	}
 }
 
 func (p *codeConv[A]) finishRows(lo, hi int) {
-	p.epilogue.finish(p.base+lo, p.base+hi, p.acc[lo*p.o:hi*p.o])
+	p.epilogue.finish(wholeRows(p.base+lo, p.base+hi, p.o, p.acc[lo*p.o:hi*p.o]))
+}
+
+// wholeRows is a block of all columns.
+func wholeRows(lo, hi, cols int, acc []int32) gemm.IntBlock {
+	return gemm.IntBlock{Lo: lo, Hi: hi, To: cols, Acc: acc, Stride: cols}
 }

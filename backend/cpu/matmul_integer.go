@@ -104,7 +104,10 @@ type codeMatMul[A quant.Code] struct {
 type matrixPlan[A quant.Code] struct {
 	p      *codeMatMul[A]
 	plan   *gemm.IntPlan[A]
+	par    gemm.Parallel
 	offset []int32 // -za*sum(b) + k*za*zb of a column
+	sums   []int32 // of the rows of the left matrix, for zero points of the columns
+	add    func(lo, hi int)
 	at     int     // the product in progress
 	mem    []byte
 	parts  [3]int // byte offsets: b as [n, k], packed, workspace
@@ -126,7 +129,7 @@ func bindCodeMatMul[A quant.Code](b *Backend, s matMulShape, left []A, right *te
 	}
 	rows := len(s.a) * s.m
 	// The offsets differ from product to product and are added here.
-	p.epilogue = epilogue(codeProduct{rows: rows, cols: s.n, offset: make([]int32, s.n)})
+	p.epilogue = epilogue(codeProduct{rows: rows, cols: s.n, offset: make([]int32, s.n), rowTiles: p.rowTiles})
 	if rows == 0 || s.n == 0 {
 		return idle
 	}
@@ -143,7 +146,7 @@ func bindCodeMatMul[A quant.Code](b *Backend, s matMulShape, left []A, right *te
 		p.free <- m
 	}
 	p.body = p.products
-	p.finish = func(lo, hi int) { p.epilogue.finish(lo, hi, p.acc[lo*p.n:hi*p.n]) }
+	p.finish = func(lo, hi int) { p.epilogue.finish(wholeRows(lo, hi, p.n, p.acc[lo*p.n:hi*p.n])) }
 	return p.run
 }
 
@@ -155,7 +158,8 @@ func inTurn(n, grain int, body func(lo, hi int)) {
 }
 
 func newMatrixPlan[A quant.Code](p *codeMatMul[A], par gemm.Parallel) *matrixPlan[A] {
-	m := &matrixPlan[A]{p: p, offset: make([]int32, p.n)}
+	m := &matrixPlan[A]{p: p, par: par, offset: make([]int32, p.n), sums: make([]int32, p.m)}
+	m.add = m.addRows
 	if p.transA {
 		m.plan = gemm.NewIntRows(par, p.m, p.n, p.k, m.columns, m.finish)
 	} else {
@@ -235,8 +239,11 @@ func (m *matrixPlan[A]) run(i int) {
 		}
 		m.offset[o] = p.za * (int32(p.k)*p.zb[o] - sum)
 	}
+	if p.zbs {
+		m.par(p.m, max(1<<15/max(p.k, 1), 1), m.add)
+	}
 	if p.k == 0 {
-		m.finish(0, p.m, make([]int32, p.m*p.n))
+		m.finish(wholeRows(0, p.m, p.n, make([]int32, p.m*p.n)))
 		return
 	}
 	packed := m.mem[m.parts[1]:m.parts[2]]
@@ -280,28 +287,40 @@ func (m *matrixPlan[A]) columns(dst []A, lo, hi int) {
 	}
 }
 
-// finish adds what the zero points contribute to rows [lo, hi) and hands them
-// on.
-func (m *matrixPlan[A]) finish(lo, hi int, acc []int32) {
+// finish adds what the zero points contribute to a block and hands it on.
+func (m *matrixPlan[A]) finish(b gemm.IntBlock) {
 	p := m.p
-	for i := lo; i < hi; i++ {
-		row := acc[(i-lo)*p.n:][:p.n]
-		for j, f := range m.offset[:len(row)] {
+	offset, zb := m.offset[b.From:b.To], p.zb[b.From:b.To]
+	for i := b.Lo; i < b.Hi; i++ {
+		row := b.Row(i)
+		for j, f := range offset {
 			row[j] += f
 		}
 		if p.zbs {
-			sum := m.rowSum(i)
-			for j, z := range p.zb[:len(row)] {
-				row[j] -= z * sum
+			for j, z := range zb {
+				row[j] -= z * m.sums[i]
 			}
 		}
 	}
 	base := m.at * p.m
 	if p.deferred {
-		copy(p.acc[(base+lo)*p.n:], acc[:(hi-lo)*p.n])
+		for i := b.Lo; i < b.Hi; i++ {
+			copy(p.acc[(base+i)*p.n+b.From:], b.Row(i))
+		}
 		return
 	}
-	p.epilogue.finish(base+lo, base+hi, acc)
+	b.Lo, b.Hi, b.Tile = b.Lo+base, b.Hi+base, b.Tile+m.at*m.plan.RowTiles()
+	p.epilogue.finish(b)
+}
+
+// rowTiles bounds the numbers of the tiles of rows.
+func (p *codeMatMul[A]) rowTiles() int { return len(p.a) * p.plans[0].plan.RowTiles() }
+
+// addRows adds up rows [lo, hi) of the left matrix.
+func (m *matrixPlan[A]) addRows(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		m.sums[i] = m.rowSum(i)
+	}
 }
 
 // rowSum returns the sum of row i of the left matrix.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/cpu/internal/codes"
+	"github.com/goqat/goqat/backend/cpu/internal/gemm"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
@@ -55,25 +56,19 @@ func (q *requantizer) epilogue(p codeProduct, out []*tensor.Tensor) accEpilogue 
 	e := accEpilogue{whole: mask != nil, prepare: func() error { return q.prepare(p.offset) }}
 	switch {
 	case q.scheme.Signed && out[0] != nil:
-		e.finish = finishCodes(q, out[0].I8(), mask, p.cols)
+		e.finish = finishCodes(q, out[0].I8(), mask)
 	case q.scheme.Signed:
-		e.finish = finishCodes(q, make([]int8, p.rows*p.cols), mask, p.cols)
+		e.finish = finishCodes(q, make([]int8, p.rows*p.cols), mask)
 	case out[0] != nil:
-		e.finish = finishCodes(q, out[0].U8(), mask, p.cols)
+		e.finish = finishCodes(q, out[0].U8(), mask)
 	default:
-		e.finish = finishCodes(q, make([]uint8, p.rows*p.cols), mask, p.cols)
+		e.finish = finishCodes(q, make([]uint8, p.rows*p.cols), mask)
 	}
 	return e
 }
 
-func finishCodes[T quant.Code](q *requantizer, dst []T, mask []byte, cols int) func(lo, hi int, acc []int32) {
-	return func(lo, hi int, acc []int32) {
-		var bits []byte
-		if mask != nil {
-			bits = mask[lo*cols/8:]
-		}
-		codes.Requantize(q.sum, dst[lo*cols:hi*cols], bits, acc[:(hi-lo)*cols])
-	}
+func finishCodes[T quant.Code](q *requantizer, dst []T, mask []byte) func(gemm.IntBlock) {
+	return func(b gemm.IntBlock) { codes.RequantizeBlock(q.sum, dst, mask, b) }
 }
 
 // prepare reads scales and zero points, which may have changed since the last

@@ -14,6 +14,7 @@ import (
 
 func main() {
 	name := flag.String("isa", "", "instruction set: avx2 or avx512")
+	blocks := flag.Bool("blocks", false, "the loops over blocks of sums, instead of those over elements")
 	flag.Parse()
 	ConstraintExpr("amd64,!purego")
 	var s isa
@@ -24,6 +25,14 @@ func main() {
 	default:
 		fmt.Fprintf(os.Stderr, "codes: no instruction set %q\n", *name)
 		os.Exit(2)
+	}
+	if *blocks {
+		s.requantizeBlock()
+		s.requantizeBlockFixed(true)
+		s.requantizeBlockFixed(false)
+		s.dequantizeBlock()
+		Generate()
+		return
 	}
 	s.requantize()
 	s.requantizeFixed(true)

@@ -71,53 +71,71 @@ func (s isa) requantizeFixed(double bool) {
 	dst, mask, acc, add, m := arg("dst"), arg("mask"), arg("acc"), arg("add"), arg("m")
 	left, right, p := arg("left"), arg("right"), arg("p")
 	lo, hi, after, bytes := s.field(p, atLo), s.field(p, atHi), s.field(p, atAfter), s.lowBytes()
-	most, one := s.constant(1<<31-1), s.constant(1)
-	var ones, nudge VecVirtual
-	if double {
-		ones, nudge = s.constant(1<<32-1), s.constant(1<<30)
-		VPSRLQ(U8(32), nudge, nudge)
-	}
-	var odds Register
-	if s.zmm {
-		r := GP32()
-		odds = K()
-		MOVL(U32(0xaaaa), r)
-		KMOVW(r, odds)
-	}
+	f := s.fixed(double)
 	c, n := s.columns(), arg("n")
 	o := codeStore{s, dst, mask, n, lo, hi, after, bytes}
 	s.loop(n, func(tail Register) {
 		x := s.load(Mem{Base: acc}, tail)
 		VPADDD(c.of(add), x, x)
-		x = s.shiftLeft(x, s.load(c.of(left), nil), most)
-		// 64-bit products of the even lanes and of the odd ones, whose
-		// multipliers are the even ones from the next entry on.
+		// The multipliers of the odd lanes are those of the even ones from the
+		// next entry on.
 		next := c.of(m)
 		next.Disp = 4
-		even, odd := s.vec(), s.vec()
-		VPMULDQ(c.of(m), x, even)
-		VPSRLQ(U8(32), x, odd)
-		VPMULDQ(next, odd, odd)
-		by, q := s.load(c.of(right), nil), s.vec()
-		if double {
-			VPADDQ(nudge, even, even)
-			VPADDQ(nudge, odd, odd)
-			t := s.bits(31, even, odd, odds)
-			s.divideByPower(t, by, ones, one, q)
-		} else {
-			// The floor, and the bit below its lowest.
-			t, below := s.bits(31, even, odd, odds), s.bits(30, even, odd, odds)
-			VPSRAVD(by, t, q)
-			VPSRLVD(by, below, below)
-			s.and(one, below, below)
-			VPADDD(below, q, q)
-		}
+		q := f.multiply(x, c.of(m), next, s.load(c.of(left), nil), s.load(c.of(right), nil))
 		o.store(q, tail)
 		ADDQ(U8(uint8(s.bytes())), acc)
 		c.next()
 	})
 	VZEROUPPER()
 	RET()
+}
+
+// fixed holds the constants of multiplications by fixed-point numbers.
+type fixed struct {
+	s                      isa
+	double                 bool
+	most, one, ones, nudge VecVirtual
+	odds                   Register
+}
+
+func (s isa) fixed(double bool) fixed {
+	f := fixed{s: s, double: double, most: s.constant(1<<31 - 1), one: s.constant(1)}
+	if double {
+		f.ones, f.nudge = s.constant(1<<32-1), s.constant(1<<30)
+		VPSRLQ(U8(32), f.nudge, f.nudge)
+	}
+	if s.zmm {
+		r := GP32()
+		f.odds = K()
+		MOVL(U32(0xaaaa), r)
+		KMOVW(r, f.odds)
+	}
+	return f
+}
+
+// multiply returns x * 2^left * m / 2^(31+by), rounded. evenM has the
+// multipliers of the even lanes, oddM those of the odd ones in the even lanes.
+func (f fixed) multiply(x VecVirtual, evenM, oddM Op, left, by VecVirtual) VecVirtual {
+	s := f.s
+	x = s.shiftLeft(x, left, f.most)
+	even, odd := s.vec(), s.vec()
+	VPMULDQ(evenM, x, even)
+	VPSRLQ(U8(32), x, odd)
+	VPMULDQ(oddM, odd, odd)
+	q := s.vec()
+	if f.double {
+		VPADDQ(f.nudge, even, even)
+		VPADDQ(f.nudge, odd, odd)
+		s.divideByPower(s.bits(31, even, odd, f.odds), by, f.ones, f.one, q)
+		return q
+	}
+	// The floor, and the bit below its lowest.
+	t, below := s.bits(31, even, odd, f.odds), s.bits(30, even, odd, f.odds)
+	VPSRAVD(by, t, q)
+	VPSRLVD(by, below, below)
+	s.and(f.one, below, below)
+	VPADDD(below, q, q)
+	return q
 }
 
 // shiftLeft returns x * 2^by, saturated.

@@ -106,16 +106,16 @@ loop:
 	VMOVUPS      (DX), Y8
 	VPADDD       (BX)(R9*4), Y8, Y8
 	VMOVUPS      (DI)(R9*4), Y9
-	VPSLLVD      Y9, Y8, Y10
-	VPSRAVD      Y9, Y10, Y9
-	VPSRAD       $0x1f, Y8, Y11
-	VPXOR        Y4, Y11, Y11
-	VPCMPEQD     Y8, Y9, Y9
-	VBLENDVPS    Y9, Y10, Y11, Y10
-	VPMULDQ      (SI)(R9*4), Y10, Y8
-	VPSRLQ       $0x20, Y10, Y9
-	VPMULDQ      4(SI)(R9*4), Y9, Y9
 	VMOVUPS      (R8)(R9*4), Y10
+	VPSLLVD      Y9, Y8, Y11
+	VPSRAVD      Y9, Y11, Y9
+	VPSRAD       $0x1f, Y8, Y12
+	VPXOR        Y4, Y12, Y12
+	VPCMPEQD     Y8, Y9, Y9
+	VBLENDVPS    Y9, Y11, Y12, Y11
+	VPMULDQ      (SI)(R9*4), Y11, Y8
+	VPSRLQ       $0x20, Y11, Y9
+	VPMULDQ      4(SI)(R9*4), Y9, Y9
 	VPADDQ       Y7, Y8, Y8
 	VPADDQ       Y7, Y9, Y9
 	VPSRLQ       $0x1f, Y8, Y8
@@ -194,16 +194,16 @@ loop:
 	VMOVUPS      (DX), Y6
 	VPADDD       (BX)(R9*4), Y6, Y6
 	VMOVUPS      (DI)(R9*4), Y7
-	VPSLLVD      Y7, Y6, Y8
-	VPSRAVD      Y7, Y8, Y7
-	VPSRAD       $0x1f, Y6, Y9
-	VPXOR        Y4, Y9, Y9
-	VPCMPEQD     Y6, Y7, Y7
-	VBLENDVPS    Y7, Y8, Y9, Y8
-	VPMULDQ      (SI)(R9*4), Y8, Y6
-	VPSRLQ       $0x20, Y8, Y7
-	VPMULDQ      4(SI)(R9*4), Y7, Y7
 	VMOVUPS      (R8)(R9*4), Y8
+	VPSLLVD      Y7, Y6, Y9
+	VPSRAVD      Y7, Y9, Y7
+	VPSRAD       $0x1f, Y6, Y10
+	VPXOR        Y4, Y10, Y10
+	VPCMPEQD     Y6, Y7, Y7
+	VBLENDVPS    Y7, Y9, Y10, Y9
+	VPMULDQ      (SI)(R9*4), Y9, Y6
+	VPSRLQ       $0x20, Y9, Y7
+	VPMULDQ      4(SI)(R9*4), Y7, Y7
 	VPSRLQ       $0x1f, Y6, Y9
 	VPSLLQ       $0x01, Y7, Y10
 	VPBLENDD     $0xaa, Y10, Y9, Y9

@@ -2,7 +2,10 @@
 
 package codes
 
-import "github.com/goqat/goqat/quant"
+import (
+	"github.com/goqat/goqat/backend/cpu/internal/gemm"
+	"github.com/goqat/goqat/quant"
+)
 
 // The functions of this file do the elements that vectors can, from the first
 // on, and return their number: none.
@@ -42,3 +45,7 @@ func quantizeActivation(_ quant.Rule, _ *Activation, _, _ []byte, _ []float32, _
 func clamp(_, _ []float32, _, _ float32) int { return 0 }
 
 func clampGrad(_, _, _ []float32, _, _ float32) int { return 0 }
+
+func requantizeBlock(*Requantizer, []byte, []byte, int, bool, gemm.IntBlock) bool { return false }
+
+func dequantizeBlock([]float32, int, gemm.IntBlock, []int32, []float32, []float32) int { return 0 }

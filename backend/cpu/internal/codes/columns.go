@@ -32,6 +32,7 @@ type Requantizer struct {
 	zero, lo, hi int32
 	p            params
 	exact        bool // the vectors compute the rule
+	words        bool // exact, and codes and zero point are small
 }
 
 // NewRequantizer returns a requantizer of rows of channels, to be set before
@@ -65,6 +66,7 @@ func (q *Requantizer) Set(add []int32, m []quant.Multiplier, zero, lo, hi int32)
 	if q.exact {
 		q.p = clamping(zero, lo, hi)
 	}
+	q.words = q.exact && wordy(zero, lo, hi)
 }
 
 func (q *Requantizer) setFactors() {

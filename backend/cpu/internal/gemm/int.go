@@ -164,7 +164,7 @@ func NewIntLines[A Code](par Parallel, l IntLines, n int, lay func(dst []A, lo, 
 	if m == 0 {
 		return p
 	}
-	p.taps = append(p.taps, l.Taps...)
+	p.taps = slices.Clone(l.Taps)
 	if !p.kernel.unsigned {
 		for i := range p.taps {
 			p.taps[i] *= 2
@@ -280,6 +280,7 @@ func (p *IntPlan[A]) init(group []byte) []int32 {
 	}
 	return p.zeros
 }
+
 // bigEndian reports whether the machine stores the high byte first.
 var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
 

@@ -1,0 +1,119 @@
+//go:build amd64 && !purego
+
+package codes
+
+import (
+	"unsafe"
+
+	"github.com/goqat/goqat/backend/cpu/internal/gemm"
+	"github.com/goqat/goqat/quant"
+)
+
+//go:generate go -C ../../../../internal/asmgen run ./codes -isa avx512 -blocks -out ../../backend/cpu/internal/codes/blocks_avx512_amd64.s -stubs ../../backend/cpu/internal/codes/blocks_avx512_amd64.go -pkg codes
+//go:generate go -C ../../../../internal/asmgen run ./codes -isa avx2 -blocks -out ../../backend/cpu/internal/codes/blocks_avx2_amd64.s -stubs ../../backend/cpu/internal/codes/blocks_avx2_amd64.go -pkg codes
+
+// requantizeBlock writes the codes of b to dst, which begins with them, and
+// the mask bits, from bit from on, to mask. It reports whether vectors could.
+func requantizeBlock(q *Requantizer, dst, mask []byte, from int, signed bool, b gemm.IntBlock) bool {
+	w, rows, cols := width.Kernel(), b.Hi-b.Lo, b.To-b.From
+	if w == 0 || w == 8 && len(b.Acc) < (rows-1)*b.Stride+(cols+15)&^15 {
+		return false
+	}
+	p := q.p
+	if signed { // Packed as unsigned codes.
+		p[afterAt], p[noneAt] = p[afterAt]+128, 0x80808080
+	} else {
+		p[noneAt] = 0
+	}
+	_, _ = dst[(rows-1)*q.channels+cols-1], b.Acc[(rows-1)*b.Stride+cols-1]
+	if mask != nil {
+		_ = mask[(from+(rows-1)*q.channels+cols-1)/8]
+		mask = mask[from/8:]
+	}
+	step := 2 * w
+	for c := 0; c < cols; c += step {
+		n := min(cols-c, step)
+		var m []byte
+		if mask != nil {
+			m = mask[c/8:]
+		}
+		if n == step || w == 16 {
+			q.rows(w, dst[c:], q.channels, m, b.Acc[c:], b.Stride, b.From+c, &p, rows, n)
+		} else {
+			q.side(dst[c:], m, b.Acc[c:], b.Stride, b.From+c, &p, rows, n)
+		}
+	}
+	return true
+}
+
+// side is rows for n columns, fewer than the vectors write.
+func (q *Requantizer) side(dst, mask []byte, acc []int32, stride, column int, p *params, rows, n int) {
+	const size = 32
+	for r := 0; r < rows; r += size {
+		var wide [16 * size]byte
+		var bits [2 * size]byte
+		count := min(rows-r, size)
+		var m []byte
+		if mask != nil {
+			m = bits[:]
+		}
+		q.rows(8, wide[:], 16, m, acc[r*stride:], stride, column, p, count, 16)
+		for i := range count {
+			at := (r + i) * q.channels
+			copy(dst[at:at+n], wide[16*i:])
+			if mask != nil {
+				copy(mask[at/8:at/8+n/8], bits[2*i:])
+			}
+		}
+	}
+}
+
+func (q *Requantizer) rows(w int, dst []byte, ldd int, mask []byte, acc []int32, stride, column int, p *params, rows, n int) {
+	d, k, a, add := &dst[0], unsafe.SliceData(mask), &acc[0], &q.add[column]
+	l, lm, la, r, c := uintptr(ldd), uintptr(ldd/8), uintptr(4*stride), uintptr(rows), uintptr(n)
+	if q.factor != nil {
+		m := &q.factor[column]
+		if w == 16 {
+			requantizeBlockAVX512(d, l, k, lm, a, la, add, m, p, r, c)
+		} else {
+			requantizeBlockAVX2(d, l, k, lm, a, la, add, m, p, r, c)
+		}
+		return
+	}
+	m, left, right := &q.fixed[column], &q.left[column], &q.right[column]
+	switch double := q.rule.Requant == quant.RequantQ31Double; {
+	case w == 16 && double:
+		requantizeBlockDoubleAVX512(d, l, k, lm, a, la, add, m, left, right, p, r, c)
+	case w == 16:
+		requantizeBlockSingleAVX512(d, l, k, lm, a, la, add, m, left, right, p, r, c)
+	case double:
+		requantizeBlockDoubleAVX2(d, l, k, lm, a, la, add, m, left, right, p, r, c)
+	default:
+		requantizeBlockSingleAVX2(d, l, k, lm, a, la, add, m, left, right, p, r, c)
+	}
+}
+
+// dequantizeBlock writes the first columns of b to dst, which begins with
+// them, and returns their number.
+func dequantizeBlock(dst []float32, channels int, b gemm.IntBlock, add []int32, scale, bias []float32) int {
+	w, rows, cols := width.Kernel(), b.Hi-b.Lo, b.To-b.From
+	if w == 0 {
+		return 0
+	}
+	_, _ = dst[(rows-1)*channels+cols-1], b.Acc[(rows-1)*b.Stride+cols-1]
+	c := 0
+	for step := 2 * w; c < cols; c += step {
+		n := min(cols-c, step)
+		d, a, f, s, o := &dst[c], &b.Acc[c], &add[b.From+c], &scale[b.From+c], &bias[b.From+c]
+		l, la := uintptr(4*channels), uintptr(4*b.Stride)
+		switch {
+		case w == 16:
+			dequantizeBlockAVX512(d, l, a, la, f, s, o, uintptr(rows), uintptr(n))
+		case n == step:
+			dequantizeBlockAVX2(d, l, a, la, f, s, o, uintptr(rows), uintptr(n))
+		default:
+			return c
+		}
+	}
+	return cols
+}
