@@ -179,7 +179,7 @@ func (o *options) export(ctx context.Context, g group, progress io.Writer) error
 	}
 	fmt.Fprintln(progress, "exporting the models of the runtimes")
 	c := exec.CommandContext(ctx, o.python, filepath.Join(o.scripts, "export_models.py"), o.models)
-	c.Env = peerEnv(environ(), 1)
+	c.Env = peerEnv(os.Environ(), 1)
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("export the models of the runtimes: %w\n%s", err, out)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -191,7 +192,7 @@ func (ps *peers) get(ctx context.Context, process string, threads int) (*peer, e
 		return p, nil
 	}
 	command, env := ps.command(process)
-	p, err := startPeer(ctx, process, peerEnv(environ(), threads, env...), command...)
+	p, err := startPeer(ctx, process, peerEnv(os.Environ(), threads, env...), command...)
 	if err != nil {
 		return nil, err
 	}
