@@ -4,7 +4,8 @@
 #
 # GOQAT_BENCH_PEERS names a python that has the peers; without it
 # scripts/peers-env.sh makes one, of 3 GB. ROUNDS (7) is the number of rounds.
-# NAME names the machine in the document. With ONLY, a regular expression on
+# NAME names the machine in the document. FASTEST=true takes the fastest run of
+# each round instead of the median, for a machine that others use. With ONLY, a regular expression on
 # comparisons, the table is printed and the document stays as it is.
 # Everything measured is kept as JSON in ${GOQAT_CACHE:-.cache}/bench.
 set -euo pipefail
@@ -24,4 +25,4 @@ go build -o "$cache/benchpeers" ./tests/benchpeers
 # Not by exec nor by go run: an interrupt reaches the command, which ends its
 # peers.
 "$cache/benchpeers" -python "$GOQAT_BENCH_PEERS" -models "$cache/models" -doc docs/benchmarks.md \
-  -raw "$cache/$(date +%Y-%m-%dT%H%M%S).json" -rounds "${ROUNDS:-7}" -name "${NAME:-}" -only "${ONLY:-}" "$@"
+  -raw "$cache/$(date +%Y-%m-%dT%H%M%S).json" -rounds "${ROUNDS:-7}" -name "${NAME:-}" -only "${ONLY:-}" -fastest="${FASTEST:-false}" "$@"

@@ -21,8 +21,12 @@ func (r *report) block() string {
 	for _, m := range append(append([]string{}, r.Machine...), r.Versions...) {
 		fmt.Fprintf(&w, "- %s\n", cell(m))
 	}
-	fmt.Fprintf(&w, "\nOne thread unless said. %d rounds in turn, %s; a round's figure is the median of its runs, the ratio is the\n", r.Rounds, r.Window)
-	fmt.Fprintf(&w, "median of the rounds' ratios, with the least and the greatest.\n\n")
+	of := "the median of its runs"
+	if r.Fastest {
+		of = "its fastest run, as others use the machine"
+	}
+	fmt.Fprintf(&w, "\nOne thread unless said. %d rounds in turn, %s. A round's figure is %s;\n", r.Rounds, r.Window, of)
+	fmt.Fprintf(&w, "figures are the medians of the rounds, ratios the medians of the rounds' ratios, with the least and the greatest.\n\n")
 	w.WriteString("| work | goqat | beside | ratio | must | aim | |\n|---|---|---|---|---|---|---|\n")
 	for i := range r.Results {
 		x := &r.Results[i]

@@ -21,6 +21,7 @@ func describe(r *report, o options) {
 		r.Name = nameOf(m.CPU, m.ISA)
 	}
 	r.Date, r.Command = time.Now().Format("2006-01-02"), "make bench-peers"
+	r.Fastest = o.fastest
 	r.Rounds, r.Window = o.rounds, fmt.Sprintf("at least %v and 3 runs each", o.window)
 	r.Machine = []string{
 		fmt.Sprintf("%s%s, %d cores, %s/%s, %s; %s", m.CPU, model(), m.Cores, m.OS, m.Arch, m.Go, amx(cpu.InstructionSets())),

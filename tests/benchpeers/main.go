@@ -28,6 +28,7 @@ type options struct {
 	python, scripts, models, doc, raw, only, name, from string
 	rounds                                              int
 	window                                              time.Duration
+	fastest                                             bool
 }
 
 func main() {
@@ -42,6 +43,7 @@ func main() {
 	flag.StringVar(&o.from, "from", "", "write the table of this JSON file instead of measuring")
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds of each comparison")
 	flag.DurationVar(&o.window, "time", 300*time.Millisecond, "time of a figure in a round")
+	flag.BoolVar(&o.fastest, "fastest", false, "take the fastest run of a round, for machines that others use, instead of the median")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -109,7 +111,7 @@ func measureAll(ctx context.Context, o options, r *report, progress io.Writer) e
 	ps := &peers{command: o.command}
 	defer ps.close()
 	describe(r, o)
-	w := window{warmup: 1, time: o.window, minRuns: 3, maxRuns: 10_000}
+	w := window{warmup: 1, time: o.window, minRuns: 3, maxRuns: 10_000, fastest: o.fastest}
 	r.Raw = map[string]map[string]measured{}
 	amx := strings.HasPrefix(cpu.ISA(), "amx")
 	for _, g := range groups(amx) {

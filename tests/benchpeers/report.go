@@ -19,7 +19,9 @@ type report struct {
 	Versions []string `json:"versions"`
 	Rounds   int      `json:"rounds"`
 	Window   string   `json:"window"`
-	Results  []result `json:"results"`
+	// Fastest: the figure of a round is its fastest run, not the median.
+	Fastest bool     `json:"fastest,omitempty"`
+	Results []result `json:"results"`
 	// Raw are the medians of all rounds by group and series.
 	Raw map[string]map[string]measured `json:"raw,omitempty"`
 }

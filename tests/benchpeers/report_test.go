@@ -95,12 +95,14 @@ func TestBlock(t *testing.T) {
 	assert.Equal(t, strings.Join([]string{
 		"### zen", "",
 		"2026-11-25: `make bench-peers`.", "", "- A CPU, 2 cores", "- kernels", "- PyTorch 2.15", "",
-		"One thread unless said. 3 rounds in turn, at least 1s each; a round's figure is the median of its runs, the ratio is the",
-		"median of the rounds' ratios, with the least and the greatest.", "",
+		"One thread unless said. 3 rounds in turn, at least 1s each. A round's figure is the median of its runs;",
+		"figures are the medians of the rounds, ratios the medians of the rounds' ratios, with the least and the greatest.", "",
 		"| work | goqat | beside | ratio | must | aim | |", "|---|---|---|---|---|---|---|",
 		"| step | 1.00 ms | 2.00 ms, PyTorch | 0.500× of the time (0.400× to 0.600×) | ≤ 0.7× | ≤ 0.4× | met, aim not |",
 		`| a\|b |  |  |  | ≥ 2× |  | **not measured**: two lines |`, "",
 	}, "\n"), r.block())
+	r.Fastest = true
+	assert.Contains(t, r.block(), "A round's figure is its fastest run, as others use the machine;")
 }
 
 func TestDocument(t *testing.T) {

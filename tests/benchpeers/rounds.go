@@ -22,6 +22,17 @@ type window struct {
 	warmup           int
 	time             time.Duration
 	minRuns, maxRuns int
+	// fastest takes the fastest run of a round as its figure instead of the
+	// median.
+	fastest bool
+}
+
+// figure is that of a round.
+func (w window) figure(runs []float64) float64 {
+	if w.fastest && len(runs) > 0 {
+		return slices.Min(runs)
+	}
+	return median(runs)
 }
 
 // series is something that is measured in every round.
@@ -33,7 +44,7 @@ type series interface {
 	release()
 }
 
-// measured are the rounds of a series: the median of each, in milliseconds.
+// measured are the rounds of a series: the figure of each, in milliseconds.
 type measured struct {
 	Note   string    `json:"note,omitempty"`
 	Rounds []float64 `json:"rounds_ms,omitempty"`
@@ -84,7 +95,7 @@ func measure(ctx context.Context, all []series, rounds int, w window) ([]measure
 		err = each(r%2 == 1, func(s series, m *measured) error {
 			ts, err := s.times(ctx, w)
 			if err == nil {
-				m.Rounds = append(m.Rounds, median(ts))
+				m.Rounds = append(m.Rounds, w.figure(ts))
 			}
 			return err
 		})

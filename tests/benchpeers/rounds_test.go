@@ -99,6 +99,12 @@ func TestOwnFigures(t *testing.T) {
 	assert.Equal(t, before, runtime.GOMAXPROCS(0))
 }
 
+func TestFigureOfARound(t *testing.T) {
+	assert.Equal(t, 5.0, window{}.figure([]float64{9, 1, 5}))
+	assert.Equal(t, 1.0, window{fastest: true}.figure([]float64{9, 1, 5}))
+	assert.Zero(t, window{fastest: true}.figure(nil))
+}
+
 func TestMedian(t *testing.T) {
 	v := []float64{9, 1, 5}
 	assert.Equal(t, 5.0, median(v))
