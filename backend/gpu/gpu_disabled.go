@@ -12,7 +12,10 @@ import (
 )
 
 func init() {
-	backend.Register("gpu", func(string) (backend.Backend, error) {
-		return nil, fmt.Errorf("gpu: %w: build with -tags cuda", backend.ErrNotBuilt)
-	})
+	backend.Register("gpu", func(string) (backend.Backend, error) { return nil, Available() })
+}
+
+// Available returns [backend.ErrNotBuilt].
+func Available() error {
+	return fmt.Errorf("gpu: %w: build with -tags cuda", backend.ErrNotBuilt)
 }

@@ -43,6 +43,8 @@ type backendState struct {
 	Name   string `json:"name"`
 	Usable bool   `json:"usable"`
 	Why    string `json:"why,omitempty"`
+	// Facts are what the backend says of its device.
+	Facts []string `json:"facts,omitempty"`
 }
 
 func (a *app) doctor() error {
@@ -58,6 +60,9 @@ func (a *app) doctor() error {
 			s.Why = err.Error()
 		} else {
 			s.Usable = true
+			if d, ok := b.(backend.Describer); ok {
+				s.Facts = d.Describe()
+			}
 			_ = b.Close()
 		}
 		d.Backends = append(d.Backends, s)
@@ -73,6 +78,9 @@ func (a *app) doctor() error {
 		for _, s := range d.Backends {
 			if s.Usable {
 				fmt.Fprintf(w, "backend %s: usable\n", s.Name)
+				for _, f := range s.Facts {
+					fmt.Fprintf(w, "  %s\n", f)
+				}
 			} else {
 				fmt.Fprintf(w, "backend %s: %s\n", s.Name, s.Why)
 			}

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/goqat/goqat/backend"
 	_ "github.com/goqat/goqat/backend/cpu"
-	_ "github.com/goqat/goqat/backend/gpu"
 	_ "github.com/goqat/goqat/npu/onnxqdq"
 	_ "github.com/goqat/goqat/npu/tflite"
 	_ "github.com/goqat/goqat/op"
@@ -42,7 +42,14 @@ func Main(args []string) int {
 	if err == nil {
 		return exitDone
 	}
+	var w *workerError
+	if errors.As(err, &w) {
+		return w.code
+	}
 	fmt.Fprintln(os.Stderr, "goqat:", strings.TrimSpace(err.Error()))
+	if worker() && errors.Is(err, backend.ErrLost) {
+		return exitLost
+	}
 	var u *usageError
 	if errors.As(err, &u) {
 		return exitUsage

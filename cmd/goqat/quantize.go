@@ -239,7 +239,9 @@ config, the trained scales, checkpoints and metrics.`,
 				}
 				cfg.Backward = backward
 			}
-			return a.qat(c.Context(), &f, cfg, qatOptions{teacher, distill, temperature, calibration})
+			return a.trained(c.Context(), f.out, func() error {
+				return a.qat(c.Context(), &f, cfg, qatOptions{teacher, distill, temperature, calibration})
+			})
 		},
 	}
 	d := train.DefaultConfig()

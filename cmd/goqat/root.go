@@ -19,6 +19,7 @@ type app struct {
 	out, err io.Writer
 	json     bool
 	backend  string
+	noted    bool // That there is no GPU.
 }
 
 // usageError is wrong usage: exit code 2.
@@ -78,8 +79,22 @@ Exit codes: 0 done, 1 failed, 2 wrong usage. Ctrl-C saves the work and stops.`,
 	return root
 }
 
-// open opens the backend that the flags name.
-func (a *app) open() (backend.Backend, error) { return backend.Open(a.backend) }
+// open opens the backend that the flags name; "auto" says once why it does not
+// take the GPU, in a binary that could.
+func (a *app) open() (backend.Backend, error) {
+	if a.backend != "auto" && a.backend != "" {
+		return backend.Open(a.backend)
+	}
+	b, err := backend.Open("gpu")
+	if err == nil {
+		return b, nil
+	}
+	if !errors.Is(err, backend.ErrNotBuilt) && !a.noted {
+		a.noted = true
+		a.note("computing on the CPU: %v", err)
+	}
+	return backend.Open("cpu")
+}
 
 // print shows the result: v as JSON, or what text writes.
 func (a *app) print(v any, text func(w io.Writer)) error {

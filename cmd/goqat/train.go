@@ -103,7 +103,7 @@ DIR/metrics.jsonl. ARCH is a model of the zoo: ` + zooNames() + `.`,
 			if err := required(c, "model", "out"); err != nil {
 				return err
 			}
-			return a.train(c.Context(), &f)
+			return a.trained(c.Context(), f.out, func() error { return a.train(c.Context(), &f) })
 		},
 	}
 	c.Flags().StringVar(&f.model, "model", "", "architecture or ONNX file")

@@ -23,6 +23,7 @@ var Levels = map[string]int{
 	"csrc":             0,
 	"internal/durable": 0,
 	"internal/arch":    0,
+	"internal/cudasim": 0,
 
 	"quant":       1,
 	"npy":         1,

@@ -1,0 +1,131 @@
+//go:build cuda
+
+package gpu
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"weak"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/cuda"
+)
+
+// maxFlags is the number of kernels at one time that may raise a flag.
+const maxFlags = 16384
+
+// flags are counters in device memory, one for each kernel that quantizes:
+// the number of NaN that it met. They are looked at once a step, in Sync, so
+// that the host does not wait inside of one.
+type flags struct {
+	mu    sync.Mutex
+	mem   *memory
+	host  *cuda.Pinned
+	owner []weak.Pointer[bound]
+	free  []int
+	// runs counts the runs of kernels with a flag, and seen those up to the
+	// last look.
+	runs, seen uint64
+}
+
+// take gives kernel k a flag.
+func (f *flags) take(b *Backend, k *bound) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mem == nil {
+		m, err := b.heap.take(4 * maxFlags)
+		if err != nil {
+			return -1, err
+		}
+		h, err := b.c.AllocPinned(4 * maxFlags)
+		if err != nil {
+			b.heap.give(m.block)
+			return -1, err
+		}
+		f.mem, f.host = m, h
+	}
+	i := len(f.owner)
+	switch n := len(f.free); {
+	case n > 0:
+		i = f.free[n-1]
+		f.free = f.free[:n-1]
+	case i == maxFlags:
+		return -1, fmt.Errorf("gpu: more than %d quantizers", maxFlags)
+	default:
+		f.owner = append(f.owner, weak.Pointer[bound]{})
+	}
+	f.owner[i] = weak.Make(k)
+	return i, b.q.Add(k, cuda.Fill32(f.address(i), 0, 4))
+}
+
+func (f *flags) address(i int) cuda.Ptr { return f.mem.p + cuda.Ptr(4*i) }
+
+func (f *flags) give(i int) {
+	if i < 0 {
+		return
+	}
+	f.mu.Lock()
+	f.owner[i] = weak.Pointer[bound]{}
+	f.free = append(f.free, i)
+	f.mu.Unlock()
+}
+
+// raise tells that a kernel with a flag runs.
+func (f *flags) raise() {
+	f.mu.Lock()
+	f.runs++
+	f.mu.Unlock()
+}
+
+// fetch appends the copy of the flags to the host, and returns which runs it
+// shows.
+func (f *flags) fetch(b *Backend) (uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.runs == f.seen {
+		return f.runs, nil
+	}
+	return f.runs, b.q.Add(f, cuda.CopyOut(f.host, 0, f.mem.p, 4*len(f.owner)))
+}
+
+// String names the copy in errors.
+func (f *flags) String() string { return "gpu: flags" }
+
+// check looks at the flags fetched and sets them back. The queue is idle.
+func (f *flags) check(b *Backend, runs uint64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if runs == f.seen {
+		return nil
+	}
+	f.seen = runs
+	var err error
+	for i, w := range f.owner {
+		n := binary.NativeEndian.Uint32(f.host.Bytes()[4*i:])
+		if n == 0 {
+			continue
+		}
+		if err == nil {
+			err = fmt.Errorf("gpu: %d values: %w", n, backend.ErrNaN)
+			if k := w.Value(); k != nil {
+				err = &backend.KernelError{Kernel: k, Err: &backend.Error{Backend: b.name, Op: k.op.OpName(), In: k.in, Err: err}}
+			}
+		}
+	}
+	if err != nil {
+		if e := b.q.Add(f, cuda.Fill(f.mem.p, 0, 4*len(f.owner))); e != nil {
+			return b.fault(e)
+		}
+	}
+	return err
+}
+
+func (f *flags) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.host != nil {
+		_ = f.host.Free()
+	}
+	f.mem, f.host = nil, nil
+}
