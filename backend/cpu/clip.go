@@ -1,10 +1,23 @@
 package cpu
 
-import "github.com/goqat/goqat/backend"
+import (
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
+)
 
 func init() {
-	register(backend.Clip{}, elementwiseOne(1, clipLoop[float32], clipLoop[float64]))
-	register(backend.ClipGrad{}, elementwiseTwo(1, clipGradLoop[float32], clipGradLoop[float64]))
+	register(backend.Clip{}, elementwiseOne(1, clipF32, clipLoop[float64]))
+	register(backend.ClipGrad{}, elementwiseTwo(1, clipGradF32, clipGradLoop[float64]))
+}
+
+func clipF32(op backend.Op) func(y, x []float32) {
+	c := op.(backend.Clip)
+	return func(y, x []float32) { codes.Clamp(y, x, c.Lo, c.Hi) }
+}
+
+func clipGradF32(op backend.Op) func(dx, dy, y []float32) {
+	c := op.(backend.ClipGrad)
+	return func(dx, dy, y []float32) { codes.ClampGrad(dx, dy, y, c.Lo, c.Hi) }
 }
 
 func clipLoop[T float](op backend.Op) func(y, x []T) {

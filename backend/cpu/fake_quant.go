@@ -140,12 +140,12 @@ func bindLSQGrad(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() er
 			off := c * l.Inner
 			s := part[c+p : min((hi-1)/l.Inner+1, l.Channels)+p]
 			clear(s)
-			nan = quant.LSQGrad(q.rule, dx[off:], dy[off:], x[off:], q.scale[c:], q.zero[c:], q.lo, q.hi, s, nil,
+			nan = codes.LSQGrad(q.rule, dx[off:], dy[off:], x[off:], q.scale[c:], q.zero[c:], q.lo, q.hi, s,
 				quant.Layout{Outer: 1, Channels: l.Channels - c, Inner: l.Inner}, lo-off, hi-off)
 		} else {
 			s := part[p*l.Channels : (p+1)*l.Channels]
 			clear(s)
-			nan = quant.LSQGrad(q.rule, dx, dy, x, q.scale, q.zero, q.lo, q.hi, s, nil, l, lo, hi)
+			nan = codes.LSQGrad(q.rule, dx, dy, x, q.scale, q.zero, q.lo, q.hi, s, l, lo, hi)
 		}
 		if nan > 0 {
 			q.nan.Add(int64(nan))

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -12,13 +13,15 @@ func init() {
 		if in[0].DType() == tensor.F64 {
 			return bindRelu(out[0].F64(), in[0].F64()), nil
 		}
-		return bindElementwise(len(in[0].F32()), 1, reluF32(bitsOf(out[0]), bitsOf(in[0]))), nil
+		x, y := in[0].F32(), out[0].F32()
+		return bindElementwise(len(x), 1, func(lo, hi int) { codes.Clamp(y[lo:hi], x[lo:hi], 0, float32(math.Inf(1))) }), nil
 	}})
 	register(backend.ReluGrad{}, kernel{types: floats, bind: func(_ *Backend, _ backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		if in[0].DType() == tensor.F64 {
 			return bindReluGrad(out[0].F64(), in[0].F64(), in[1].F64()), nil
 		}
-		return bindElementwise(len(in[0].F32()), 1, reluGradF32(bitsOf(out[0]), bitsOf(in[0]), bitsOf(in[1]))), nil
+		dx, dy, y, none := out[0].F32(), in[0].F32(), in[1].F32(), float32(math.NaN())
+		return bindElementwise(len(dy), 1, func(lo, hi int) { codes.ClampGrad(dx[lo:hi], dy[lo:hi], y[lo:hi], 0, none) }), nil
 	}})
 }
 
@@ -57,36 +60,4 @@ func bindReluGrad[T float](dx, dy, y []T) func() error {
 func bindElementwise(n, cost int, body func(lo, hi int)) func() error {
 	grain := grainFor(n, cost)
 	return func() error { parallel(n, grain, body); return nil }
-}
-
-// bitsOf returns the bit patterns of a float32 tensor, which it shares.
-func bitsOf(t *tensor.Tensor) []int32 { return tensor.Cast[int32](t.Bytes(), t.Numel()) }
-
-// reluF32 works on bit patterns: it has no branch on the sign, which no
-// predictor learns, and a NaN stays visible, whatever its sign.
-func reluF32(y, x []int32) func(lo, hi int) {
-	const inf = 0x7f800000
-	return func(lo, hi int) {
-		x := x[lo:hi]
-		y := y[lo:hi][:len(x)]
-		for i, b := range x {
-			w := b &^ (b >> 31)
-			if b&math.MaxInt32 > inf {
-				w = b
-			}
-			y[i] = w
-		}
-	}
-}
-
-// reluGradF32 keeps the bits of dy where those of y are a positive number.
-func reluGradF32(dx, dy, y []int32) func(lo, hi int) {
-	return func(lo, hi int) {
-		dy := dy[lo:hi]
-		dx, y := dx[lo:hi][:len(dy)], y[lo:hi][:len(dy)]
-		for i, v := range dy {
-			b := y[i]
-			dx[i] = v & ((-b >> 31) &^ (b >> 31))
-		}
-	}
 }

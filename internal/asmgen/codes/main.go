@@ -42,6 +42,7 @@ func main() {
 			s.quantize(divide, away, toCodes)
 			s.quantize(divide, away, toReals)
 			s.quantize(divide, away, activationToCodes)
+			s.lsqGrad(divide, away)
 		}
 	}
 	s.steGrad()

@@ -34,6 +34,11 @@ func fakeQuantizeDivideEvenAVX2(dst *float32, mask *byte, x *float32, p *[12]uin
 //go:noescape
 func quantizeActivationDivideEvenAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
+// lsqGradDivideEvenAVX2 adds the gradients of a scale to 16 lanes by quotients, ties to even, for n a multiple of 16, writes dx, and counts NaNs; n is a multiple of 8.
+//
+//go:noescape
+func lsqGradDivideEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+
 // quantizeDivideAwayAVX2 writes codes of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
@@ -48,6 +53,11 @@ func fakeQuantizeDivideAwayAVX2(dst *float32, mask *byte, x *float32, p *[12]uin
 //
 //go:noescape
 func quantizeActivationDivideAwayAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// lsqGradDivideAwayAVX2 adds the gradients of a scale to 16 lanes by quotients, ties away from zero, for n a multiple of 16, writes dx, and counts NaNs; n is a multiple of 8.
+//
+//go:noescape
+func lsqGradDivideAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
 
 // quantizeMultiplyEvenAVX2 writes codes of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
@@ -64,6 +74,11 @@ func fakeQuantizeMultiplyEvenAVX2(dst *float32, mask *byte, x *float32, p *[12]u
 //go:noescape
 func quantizeActivationMultiplyEvenAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
+// lsqGradMultiplyEvenAVX2 adds the gradients of a scale to 16 lanes by products, ties to even, for n a multiple of 16, writes dx, and counts NaNs; n is a multiple of 8.
+//
+//go:noescape
+func lsqGradMultiplyEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+
 // quantizeMultiplyAwayAVX2 writes codes of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
@@ -78,6 +93,11 @@ func fakeQuantizeMultiplyAwayAVX2(dst *float32, mask *byte, x *float32, p *[12]u
 //
 //go:noescape
 func quantizeActivationMultiplyAwayAVX2(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// lsqGradMultiplyAwayAVX2 adds the gradients of a scale to 16 lanes by products, ties away from zero, for n a multiple of 16, writes dx, and counts NaNs; n is a multiple of 8.
+//
+//go:noescape
+func lsqGradMultiplyAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
 
 // steGradAVX2 writes dy where the mask bit is set, else 0; n is a multiple of 8.
 //

@@ -443,6 +443,77 @@ tail:
 	VZEROUPPER
 	RET
 
+// func lsqGradDivideEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2
+TEXT ·lsqGradDivideEvenAVX2(SB), NOSPLIT, $0-56
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    p+24(FP), BX
+	MOVQ    n+48(FP), SI
+	VPXOR   Y0, Y0, Y0
+	MOVQ    lanes+32(FP), DI
+	VMOVUPD (DI), Y1
+	VMOVUPD 32(DI), Y2
+	VMOVUPD 64(DI), Y3
+	VMOVUPD 96(DI), Y4
+
+loop:
+	CMPQ         SI, $0x08
+	JLT          tail
+	VMOVUPS      (DX), Y5
+	VMOVUPS      (CX), Y7
+	VBROADCASTSS (BX), Y6
+	VDIVPS       Y6, Y5, Y5
+	VBROADCASTSS 4(BX), Y6
+	VADDPS       Y6, Y5, Y6
+	VCMPPS       $0x03, Y6, Y6, Y8
+	VPSUBD       Y8, Y0, Y0
+	VBROADCASTSS 8(BX), Y9
+	VBROADCASTSS 12(BX), Y10
+	VMAXPS       Y9, Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VCVTPS2DQ    Y6, Y9
+	VBROADCASTSS 16(BX), Y6
+	VPMAXSD      Y6, Y9, Y6
+	VBROADCASTSS 20(BX), Y10
+	VPMINSD      Y10, Y6, Y6
+	VPCMPEQD     Y9, Y6, Y9
+	VPANDN       Y9, Y8, Y9
+	VBROADCASTSS 32(BX), Y10
+	VPSUBD       Y10, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VPAND        Y9, Y5, Y5
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y7, Y6, Y6
+	VPANDN       Y6, Y8, Y6
+	VPAND        Y9, Y7, Y7
+	VMOVUPS      Y7, (AX)
+	VEXTRACTF128 $0x01, Y6, X5
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y6, Y1, Y6
+	VCVTPS2PD    X5, Y1
+	VADDPD       Y1, Y2, Y5
+	VMOVAPD      Y3, Y1
+	VMOVAPD      Y4, Y2
+	VMOVAPD      Y6, Y3
+	VMOVAPD      Y5, Y4
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, SI
+	JMP          loop
+
+tail:
+	VMOVUPD Y1, (DI)
+	VMOVUPD Y2, 32(DI)
+	VMOVUPD Y3, 64(DI)
+	VMOVUPD Y4, 96(DI)
+	MOVQ    nan+40(FP), AX
+	VMOVUPS Y0, (AX)
+	VZEROUPPER
+	RET
+
 // func quantizeDivideAwayAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·quantizeDivideAwayAVX2(SB), NOSPLIT, $0-48
@@ -670,6 +741,86 @@ tail:
 	VZEROUPPER
 	RET
 
+// func lsqGradDivideAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2
+TEXT ·lsqGradDivideAwayAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         p+24(FP), BX
+	MOVQ         n+48(FP), SI
+	MOVL         $0x80000000, DI
+	VMOVD        DI, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x3effffff, DI
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+	VPXOR        Y2, Y2, Y2
+	MOVQ         lanes+32(FP), DI
+	VMOVUPD      (DI), Y3
+	VMOVUPD      32(DI), Y4
+	VMOVUPD      64(DI), Y5
+	VMOVUPD      96(DI), Y6
+
+loop:
+	CMPQ         SI, $0x08
+	JLT          tail
+	VMOVUPS      (DX), Y7
+	VMOVUPS      (CX), Y9
+	VBROADCASTSS (BX), Y8
+	VDIVPS       Y8, Y7, Y7
+	VBROADCASTSS 4(BX), Y8
+	VADDPS       Y8, Y7, Y8
+	VCMPPS       $0x03, Y8, Y8, Y10
+	VPSUBD       Y10, Y2, Y2
+	VBROADCASTSS 8(BX), Y11
+	VBROADCASTSS 12(BX), Y12
+	VMAXPS       Y11, Y8, Y8
+	VMINPS       Y12, Y8, Y8
+	VPAND        Y0, Y8, Y11
+	VPOR         Y1, Y11, Y11
+	VADDPS       Y11, Y8, Y8
+	VCVTTPS2DQ   Y8, Y11
+	VBROADCASTSS 16(BX), Y8
+	VPMAXSD      Y8, Y11, Y8
+	VBROADCASTSS 20(BX), Y12
+	VPMINSD      Y12, Y8, Y8
+	VPCMPEQD     Y11, Y8, Y11
+	VPANDN       Y11, Y10, Y11
+	VBROADCASTSS 32(BX), Y12
+	VPSUBD       Y12, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VPAND        Y11, Y7, Y7
+	VSUBPS       Y7, Y8, Y8
+	VMULPS       Y9, Y8, Y8
+	VPANDN       Y8, Y10, Y8
+	VPAND        Y11, Y9, Y9
+	VMOVUPS      Y9, (AX)
+	VEXTRACTF128 $0x01, Y8, X7
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y8, Y3, Y8
+	VCVTPS2PD    X7, Y3
+	VADDPD       Y3, Y4, Y7
+	VMOVAPD      Y5, Y3
+	VMOVAPD      Y6, Y4
+	VMOVAPD      Y8, Y5
+	VMOVAPD      Y7, Y6
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, SI
+	JMP          loop
+
+tail:
+	VMOVUPD Y3, (DI)
+	VMOVUPD Y4, 32(DI)
+	VMOVUPD Y5, 64(DI)
+	VMOVUPD Y6, 96(DI)
+	MOVQ    nan+40(FP), AX
+	VMOVUPS Y2, (AX)
+	VZEROUPPER
+	RET
+
 // func quantizeMultiplyEvenAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX2
 TEXT ·quantizeMultiplyEvenAVX2(SB), NOSPLIT, $0-48
@@ -867,6 +1018,77 @@ mskip:
 tail:
 	MOVQ    nan+64(FP), AX
 	VMOVUPS Y8, (AX)
+	VZEROUPPER
+	RET
+
+// func lsqGradMultiplyEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2
+TEXT ·lsqGradMultiplyEvenAVX2(SB), NOSPLIT, $0-56
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    p+24(FP), BX
+	MOVQ    n+48(FP), SI
+	VPXOR   Y0, Y0, Y0
+	MOVQ    lanes+32(FP), DI
+	VMOVUPD (DI), Y1
+	VMOVUPD 32(DI), Y2
+	VMOVUPD 64(DI), Y3
+	VMOVUPD 96(DI), Y4
+
+loop:
+	CMPQ         SI, $0x08
+	JLT          tail
+	VMOVUPS      (DX), Y5
+	VMOVUPS      (CX), Y7
+	VBROADCASTSS (BX), Y6
+	VMULPS       Y6, Y5, Y5
+	VBROADCASTSS 4(BX), Y6
+	VADDPS       Y6, Y5, Y6
+	VCMPPS       $0x03, Y6, Y6, Y8
+	VPSUBD       Y8, Y0, Y0
+	VBROADCASTSS 8(BX), Y9
+	VBROADCASTSS 12(BX), Y10
+	VMAXPS       Y9, Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VCVTPS2DQ    Y6, Y9
+	VBROADCASTSS 16(BX), Y6
+	VPMAXSD      Y6, Y9, Y6
+	VBROADCASTSS 20(BX), Y10
+	VPMINSD      Y10, Y6, Y6
+	VPCMPEQD     Y9, Y6, Y9
+	VPANDN       Y9, Y8, Y9
+	VBROADCASTSS 32(BX), Y10
+	VPSUBD       Y10, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VPAND        Y9, Y5, Y5
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y7, Y6, Y6
+	VPANDN       Y6, Y8, Y6
+	VPAND        Y9, Y7, Y7
+	VMOVUPS      Y7, (AX)
+	VEXTRACTF128 $0x01, Y6, X5
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y6, Y1, Y6
+	VCVTPS2PD    X5, Y1
+	VADDPD       Y1, Y2, Y5
+	VMOVAPD      Y3, Y1
+	VMOVAPD      Y4, Y2
+	VMOVAPD      Y6, Y3
+	VMOVAPD      Y5, Y4
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, SI
+	JMP          loop
+
+tail:
+	VMOVUPD Y1, (DI)
+	VMOVUPD Y2, 32(DI)
+	VMOVUPD Y3, 64(DI)
+	VMOVUPD Y4, 96(DI)
+	MOVQ    nan+40(FP), AX
+	VMOVUPS Y0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1094,6 +1316,86 @@ mskip:
 tail:
 	MOVQ    nan+64(FP), AX
 	VMOVUPS Y10, (AX)
+	VZEROUPPER
+	RET
+
+// func lsqGradMultiplyAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2
+TEXT ·lsqGradMultiplyAwayAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         p+24(FP), BX
+	MOVQ         n+48(FP), SI
+	MOVL         $0x80000000, DI
+	VMOVD        DI, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x3effffff, DI
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+	VPXOR        Y2, Y2, Y2
+	MOVQ         lanes+32(FP), DI
+	VMOVUPD      (DI), Y3
+	VMOVUPD      32(DI), Y4
+	VMOVUPD      64(DI), Y5
+	VMOVUPD      96(DI), Y6
+
+loop:
+	CMPQ         SI, $0x08
+	JLT          tail
+	VMOVUPS      (DX), Y7
+	VMOVUPS      (CX), Y9
+	VBROADCASTSS (BX), Y8
+	VMULPS       Y8, Y7, Y7
+	VBROADCASTSS 4(BX), Y8
+	VADDPS       Y8, Y7, Y8
+	VCMPPS       $0x03, Y8, Y8, Y10
+	VPSUBD       Y10, Y2, Y2
+	VBROADCASTSS 8(BX), Y11
+	VBROADCASTSS 12(BX), Y12
+	VMAXPS       Y11, Y8, Y8
+	VMINPS       Y12, Y8, Y8
+	VPAND        Y0, Y8, Y11
+	VPOR         Y1, Y11, Y11
+	VADDPS       Y11, Y8, Y8
+	VCVTTPS2DQ   Y8, Y11
+	VBROADCASTSS 16(BX), Y8
+	VPMAXSD      Y8, Y11, Y8
+	VBROADCASTSS 20(BX), Y12
+	VPMINSD      Y12, Y8, Y8
+	VPCMPEQD     Y11, Y8, Y11
+	VPANDN       Y11, Y10, Y11
+	VBROADCASTSS 32(BX), Y12
+	VPSUBD       Y12, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VPAND        Y11, Y7, Y7
+	VSUBPS       Y7, Y8, Y8
+	VMULPS       Y9, Y8, Y8
+	VPANDN       Y8, Y10, Y8
+	VPAND        Y11, Y9, Y9
+	VMOVUPS      Y9, (AX)
+	VEXTRACTF128 $0x01, Y8, X7
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y8, Y3, Y8
+	VCVTPS2PD    X7, Y3
+	VADDPD       Y3, Y4, Y7
+	VMOVAPD      Y5, Y3
+	VMOVAPD      Y6, Y4
+	VMOVAPD      Y8, Y5
+	VMOVAPD      Y7, Y6
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, SI
+	JMP          loop
+
+tail:
+	VMOVUPD Y3, (DI)
+	VMOVUPD Y4, 32(DI)
+	VMOVUPD Y5, 64(DI)
+	VMOVUPD Y6, 96(DI)
+	MOVQ    nan+40(FP), AX
+	VMOVUPS Y2, (AX)
 	VZEROUPPER
 	RET
 

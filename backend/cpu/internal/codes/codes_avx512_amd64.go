@@ -34,6 +34,11 @@ func fakeQuantizeDivideEvenAVX512(dst *float32, mask *byte, x *float32, p *[12]u
 //go:noescape
 func quantizeActivationDivideEvenAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
+// lsqGradDivideEvenAVX512 adds the gradients of a scale to 16 lanes by quotients, ties to even, writes dx, and counts NaNs; n is any number.
+//
+//go:noescape
+func lsqGradDivideEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+
 // quantizeDivideAwayAVX512 writes codes of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
@@ -48,6 +53,11 @@ func fakeQuantizeDivideAwayAVX512(dst *float32, mask *byte, x *float32, p *[12]u
 //
 //go:noescape
 func quantizeActivationDivideAwayAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// lsqGradDivideAwayAVX512 adds the gradients of a scale to 16 lanes by quotients, ties away from zero, writes dx, and counts NaNs; n is any number.
+//
+//go:noescape
+func lsqGradDivideAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
 
 // quantizeMultiplyEvenAVX512 writes codes of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
@@ -64,6 +74,11 @@ func fakeQuantizeMultiplyEvenAVX512(dst *float32, mask *byte, x *float32, p *[12
 //go:noescape
 func quantizeActivationMultiplyEvenAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
+// lsqGradMultiplyEvenAVX512 adds the gradients of a scale to 16 lanes by products, ties to even, writes dx, and counts NaNs; n is any number.
+//
+//go:noescape
+func lsqGradMultiplyEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+
 // quantizeMultiplyAwayAVX512 writes codes of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
@@ -78,6 +93,11 @@ func fakeQuantizeMultiplyAwayAVX512(dst *float32, mask *byte, x *float32, p *[12
 //
 //go:noescape
 func quantizeActivationMultiplyAwayAVX512(dst *byte, mask *byte, x *float32, scale *float32, shift *float32, channels uintptr, step uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+
+// lsqGradMultiplyAwayAVX512 adds the gradients of a scale to 16 lanes by products, ties away from zero, writes dx, and counts NaNs; n is any number.
+//
+//go:noescape
+func lsqGradMultiplyAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
 
 // steGradAVX512 writes dy where the mask bit is set, else 0; n is any number.
 //

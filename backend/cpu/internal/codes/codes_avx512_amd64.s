@@ -693,6 +693,106 @@ done:
 	VZEROUPPER
 	RET
 
+// func lsqGradDivideEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·lsqGradDivideEvenAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         p+24(FP), SI
+	MOVQ         n+48(FP), CX
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 4(SI), Z1
+	VBROADCASTSS 8(SI), Z2
+	VBROADCASTSS 12(SI), Z3
+	VBROADCASTSS 16(SI), Z4
+	VBROADCASTSS 20(SI), Z5
+	VBROADCASTSS 32(SI), Z6
+	MOVL         $0x00000001, SI
+	VMOVD        SI, X7
+	VPBROADCASTD X7, Z7
+	VPXORD       Z8, Z8, Z8
+	MOVQ         lanes+32(FP), SI
+	VMOVUPD      (SI), Z9
+	VMOVUPD      64(SI), Z10
+
+loop:
+	CMPQ          CX, $0x10
+	JLT           tail
+	VMOVUPS       (BX), Z11
+	VMOVUPS       (DX), Z13
+	VDIVPS        Z0, Z11, Z11
+	VADDPS        Z1, Z11, Z12
+	VCMPPS        $0x03, Z12, Z12, K1
+	VPADDD        Z7, Z8, K1, Z8
+	VMAXPS        Z2, Z12, Z12
+	VMINPS        Z3, Z12, Z12
+	VCVTPS2DQ     Z12, Z14
+	VPMAXSD       Z4, Z14, Z12
+	VPMINSD       Z5, Z12, Z12
+	KNOTW         K1, K1
+	VPCMPEQD      Z14, Z12, K1, K2
+	VPSUBD        Z6, Z12, Z12
+	VCVTDQ2PS     Z12, Z12
+	VSUBPS        Z11, Z12, K2, Z12
+	VMULPS.Z      Z13, Z12, K1, Z12
+	VMOVAPS.Z     Z13, K2, Z13
+	VMOVUPS       Z13, (AX)
+	VEXTRACTF64X4 $0x01, Z12, Y11
+	VCVTPS2PD     Y12, Z12
+	VCVTPS2PD     Y11, Z11
+	VADDPD        Z12, Z9, Z9
+	VADDPD        Z11, Z10, Z10
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+	SUBQ          $0x10, CX
+	JMP           loop
+
+tail:
+	TESTQ         CX, CX
+	JE            done
+	MOVL          $0x00000001, DI
+	SHLL          CL, DI
+	DECL          DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     (BX), K1, Z11
+	VMOVUPS.Z     (DX), K1, Z12
+	VDIVPS        Z0, Z11, Z11
+	VADDPS        Z1, Z11, Z0
+	VCMPPS        $0x03, Z0, Z0, K1, K2
+	VPADDD        Z7, Z8, K2, Z8
+	VMAXPS        Z2, Z0, Z0
+	VMINPS        Z3, Z0, Z0
+	VCVTPS2DQ     Z0, Z0
+	VPMAXSD       Z4, Z0, Z1
+	VPMINSD       Z5, Z1, Z1
+	KNOTW         K2, K2
+	VPCMPEQD      Z0, Z1, K2, K3
+	KANDW         K1, K3, K3
+	VPSUBD        Z6, Z1, Z1
+	VCVTDQ2PS     Z1, Z1
+	VSUBPS        Z11, Z1, K3, Z1
+	VMULPS.Z      Z12, Z1, K2, Z1
+	VMOVAPS.Z     Z12, K3, Z12
+	VMOVUPS       Z12, K1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y0, Z0
+	VADDPD        Z1, Z9, Z9
+	VADDPD        Z0, Z10, Z10
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+
+done:
+	VMOVUPD Z9, (SI)
+	VMOVUPD Z10, 64(SI)
+	MOVQ    nan+40(FP), AX
+	VMOVUPS Z8, (AX)
+	VZEROUPPER
+	RET
+
 // func quantizeDivideAwayAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·quantizeDivideAwayAVX512(SB), NOSPLIT, $0-48
@@ -1046,6 +1146,118 @@ done:
 	VZEROUPPER
 	RET
 
+// func lsqGradDivideAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·lsqGradDivideAwayAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         p+24(FP), SI
+	MOVQ         n+48(FP), CX
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 4(SI), Z1
+	VBROADCASTSS 8(SI), Z2
+	VBROADCASTSS 12(SI), Z3
+	VBROADCASTSS 16(SI), Z4
+	VBROADCASTSS 20(SI), Z5
+	VBROADCASTSS 32(SI), Z6
+	MOVL         $0x80000000, SI
+	VMOVD        SI, X7
+	VPBROADCASTD X7, Z7
+	MOVL         $0x3effffff, SI
+	VMOVD        SI, X8
+	VPBROADCASTD X8, Z8
+	MOVL         $0x00000001, SI
+	VMOVD        SI, X9
+	VPBROADCASTD X9, Z9
+	VPXORD       Z10, Z10, Z10
+	MOVQ         lanes+32(FP), SI
+	VMOVUPD      (SI), Z11
+	VMOVUPD      64(SI), Z12
+
+loop:
+	CMPQ          CX, $0x10
+	JLT           tail
+	VMOVUPS       (BX), Z13
+	VMOVUPS       (DX), Z15
+	VDIVPS        Z0, Z13, Z13
+	VADDPS        Z1, Z13, Z14
+	VCMPPS        $0x03, Z14, Z14, K1
+	VPADDD        Z9, Z10, K1, Z10
+	VMAXPS        Z2, Z14, Z14
+	VMINPS        Z3, Z14, Z14
+	VPANDD        Z7, Z14, Z16
+	VPORD         Z8, Z16, Z16
+	VADDPS        Z16, Z14, Z14
+	VCVTTPS2DQ    Z14, Z16
+	VPMAXSD       Z4, Z16, Z14
+	VPMINSD       Z5, Z14, Z14
+	KNOTW         K1, K1
+	VPCMPEQD      Z16, Z14, K1, K2
+	VPSUBD        Z6, Z14, Z14
+	VCVTDQ2PS     Z14, Z14
+	VSUBPS        Z13, Z14, K2, Z14
+	VMULPS.Z      Z15, Z14, K1, Z14
+	VMOVAPS.Z     Z15, K2, Z15
+	VMOVUPS       Z15, (AX)
+	VEXTRACTF64X4 $0x01, Z14, Y13
+	VCVTPS2PD     Y14, Z14
+	VCVTPS2PD     Y13, Z13
+	VADDPD        Z14, Z11, Z11
+	VADDPD        Z13, Z12, Z12
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+	SUBQ          $0x10, CX
+	JMP           loop
+
+tail:
+	TESTQ         CX, CX
+	JE            done
+	MOVL          $0x00000001, DI
+	SHLL          CL, DI
+	DECL          DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     (BX), K1, Z13
+	VMOVUPS.Z     (DX), K1, Z14
+	VDIVPS        Z0, Z13, Z13
+	VADDPS        Z1, Z13, Z0
+	VCMPPS        $0x03, Z0, Z0, K1, K2
+	VPADDD        Z9, Z10, K2, Z10
+	VMAXPS        Z2, Z0, Z0
+	VMINPS        Z3, Z0, Z0
+	VPANDD        Z7, Z0, Z1
+	VPORD         Z8, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VCVTTPS2DQ    Z0, Z1
+	VPMAXSD       Z4, Z1, Z0
+	VPMINSD       Z5, Z0, Z0
+	KNOTW         K2, K2
+	VPCMPEQD      Z1, Z0, K2, K3
+	KANDW         K1, K3, K3
+	VPSUBD        Z6, Z0, Z0
+	VCVTDQ2PS     Z0, Z0
+	VSUBPS        Z13, Z0, K3, Z0
+	VMULPS.Z      Z14, Z0, K2, Z0
+	VMOVAPS.Z     Z14, K3, Z14
+	VMOVUPS       Z14, K1, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VADDPD        Z0, Z11, Z11
+	VADDPD        Z1, Z12, Z12
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+
+done:
+	VMOVUPD Z11, (SI)
+	VMOVUPD Z12, 64(SI)
+	MOVQ    nan+40(FP), AX
+	VMOVUPS Z10, (AX)
+	VZEROUPPER
+	RET
+
 // func quantizeMultiplyEvenAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·quantizeMultiplyEvenAVX512(SB), NOSPLIT, $0-48
@@ -1360,6 +1572,106 @@ mskiptail:
 done:
 	MOVQ    nan+64(FP), AX
 	VMOVUPS Z11, (AX)
+	VZEROUPPER
+	RET
+
+// func lsqGradMultiplyEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·lsqGradMultiplyEvenAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         p+24(FP), SI
+	MOVQ         n+48(FP), CX
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 4(SI), Z1
+	VBROADCASTSS 8(SI), Z2
+	VBROADCASTSS 12(SI), Z3
+	VBROADCASTSS 16(SI), Z4
+	VBROADCASTSS 20(SI), Z5
+	VBROADCASTSS 32(SI), Z6
+	MOVL         $0x00000001, SI
+	VMOVD        SI, X7
+	VPBROADCASTD X7, Z7
+	VPXORD       Z8, Z8, Z8
+	MOVQ         lanes+32(FP), SI
+	VMOVUPD      (SI), Z9
+	VMOVUPD      64(SI), Z10
+
+loop:
+	CMPQ          CX, $0x10
+	JLT           tail
+	VMOVUPS       (BX), Z11
+	VMOVUPS       (DX), Z13
+	VMULPS        Z0, Z11, Z11
+	VADDPS        Z1, Z11, Z12
+	VCMPPS        $0x03, Z12, Z12, K1
+	VPADDD        Z7, Z8, K1, Z8
+	VMAXPS        Z2, Z12, Z12
+	VMINPS        Z3, Z12, Z12
+	VCVTPS2DQ     Z12, Z14
+	VPMAXSD       Z4, Z14, Z12
+	VPMINSD       Z5, Z12, Z12
+	KNOTW         K1, K1
+	VPCMPEQD      Z14, Z12, K1, K2
+	VPSUBD        Z6, Z12, Z12
+	VCVTDQ2PS     Z12, Z12
+	VSUBPS        Z11, Z12, K2, Z12
+	VMULPS.Z      Z13, Z12, K1, Z12
+	VMOVAPS.Z     Z13, K2, Z13
+	VMOVUPS       Z13, (AX)
+	VEXTRACTF64X4 $0x01, Z12, Y11
+	VCVTPS2PD     Y12, Z12
+	VCVTPS2PD     Y11, Z11
+	VADDPD        Z12, Z9, Z9
+	VADDPD        Z11, Z10, Z10
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+	SUBQ          $0x10, CX
+	JMP           loop
+
+tail:
+	TESTQ         CX, CX
+	JE            done
+	MOVL          $0x00000001, DI
+	SHLL          CL, DI
+	DECL          DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     (BX), K1, Z11
+	VMOVUPS.Z     (DX), K1, Z12
+	VMULPS        Z0, Z11, Z11
+	VADDPS        Z1, Z11, Z0
+	VCMPPS        $0x03, Z0, Z0, K1, K2
+	VPADDD        Z7, Z8, K2, Z8
+	VMAXPS        Z2, Z0, Z0
+	VMINPS        Z3, Z0, Z0
+	VCVTPS2DQ     Z0, Z0
+	VPMAXSD       Z4, Z0, Z1
+	VPMINSD       Z5, Z1, Z1
+	KNOTW         K2, K2
+	VPCMPEQD      Z0, Z1, K2, K3
+	KANDW         K1, K3, K3
+	VPSUBD        Z6, Z1, Z1
+	VCVTDQ2PS     Z1, Z1
+	VSUBPS        Z11, Z1, K3, Z1
+	VMULPS.Z      Z12, Z1, K2, Z1
+	VMOVAPS.Z     Z12, K3, Z12
+	VMOVUPS       Z12, K1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y0, Z0
+	VADDPD        Z1, Z9, Z9
+	VADDPD        Z0, Z10, Z10
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+
+done:
+	VMOVUPD Z9, (SI)
+	VMOVUPD Z10, 64(SI)
+	MOVQ    nan+40(FP), AX
+	VMOVUPS Z8, (AX)
 	VZEROUPPER
 	RET
 
@@ -1713,6 +2025,118 @@ mskiptail:
 done:
 	MOVQ    nan+64(FP), AX
 	VMOVUPS Z13, (AX)
+	VZEROUPPER
+	RET
+
+// func lsqGradMultiplyAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·lsqGradMultiplyAwayAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         p+24(FP), SI
+	MOVQ         n+48(FP), CX
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 4(SI), Z1
+	VBROADCASTSS 8(SI), Z2
+	VBROADCASTSS 12(SI), Z3
+	VBROADCASTSS 16(SI), Z4
+	VBROADCASTSS 20(SI), Z5
+	VBROADCASTSS 32(SI), Z6
+	MOVL         $0x80000000, SI
+	VMOVD        SI, X7
+	VPBROADCASTD X7, Z7
+	MOVL         $0x3effffff, SI
+	VMOVD        SI, X8
+	VPBROADCASTD X8, Z8
+	MOVL         $0x00000001, SI
+	VMOVD        SI, X9
+	VPBROADCASTD X9, Z9
+	VPXORD       Z10, Z10, Z10
+	MOVQ         lanes+32(FP), SI
+	VMOVUPD      (SI), Z11
+	VMOVUPD      64(SI), Z12
+
+loop:
+	CMPQ          CX, $0x10
+	JLT           tail
+	VMOVUPS       (BX), Z13
+	VMOVUPS       (DX), Z15
+	VMULPS        Z0, Z13, Z13
+	VADDPS        Z1, Z13, Z14
+	VCMPPS        $0x03, Z14, Z14, K1
+	VPADDD        Z9, Z10, K1, Z10
+	VMAXPS        Z2, Z14, Z14
+	VMINPS        Z3, Z14, Z14
+	VPANDD        Z7, Z14, Z16
+	VPORD         Z8, Z16, Z16
+	VADDPS        Z16, Z14, Z14
+	VCVTTPS2DQ    Z14, Z16
+	VPMAXSD       Z4, Z16, Z14
+	VPMINSD       Z5, Z14, Z14
+	KNOTW         K1, K1
+	VPCMPEQD      Z16, Z14, K1, K2
+	VPSUBD        Z6, Z14, Z14
+	VCVTDQ2PS     Z14, Z14
+	VSUBPS        Z13, Z14, K2, Z14
+	VMULPS.Z      Z15, Z14, K1, Z14
+	VMOVAPS.Z     Z15, K2, Z15
+	VMOVUPS       Z15, (AX)
+	VEXTRACTF64X4 $0x01, Z14, Y13
+	VCVTPS2PD     Y14, Z14
+	VCVTPS2PD     Y13, Z13
+	VADDPD        Z14, Z11, Z11
+	VADDPD        Z13, Z12, Z12
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+	SUBQ          $0x10, CX
+	JMP           loop
+
+tail:
+	TESTQ         CX, CX
+	JE            done
+	MOVL          $0x00000001, DI
+	SHLL          CL, DI
+	DECL          DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     (BX), K1, Z13
+	VMOVUPS.Z     (DX), K1, Z14
+	VMULPS        Z0, Z13, Z13
+	VADDPS        Z1, Z13, Z0
+	VCMPPS        $0x03, Z0, Z0, K1, K2
+	VPADDD        Z9, Z10, K2, Z10
+	VMAXPS        Z2, Z0, Z0
+	VMINPS        Z3, Z0, Z0
+	VPANDD        Z7, Z0, Z1
+	VPORD         Z8, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VCVTTPS2DQ    Z0, Z1
+	VPMAXSD       Z4, Z1, Z0
+	VPMINSD       Z5, Z0, Z0
+	KNOTW         K2, K2
+	VPCMPEQD      Z1, Z0, K2, K3
+	KANDW         K1, K3, K3
+	VPSUBD        Z6, Z0, Z0
+	VCVTDQ2PS     Z0, Z0
+	VSUBPS        Z13, Z0, K3, Z0
+	VMULPS.Z      Z14, Z0, K2, Z0
+	VMOVAPS.Z     Z14, K3, Z14
+	VMOVUPS       Z14, K1, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	VADDPD        Z0, Z11, Z11
+	VADDPD        Z1, Z12, Z12
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+
+done:
+	VMOVUPD Z11, (SI)
+	VMOVUPD Z12, 64(SI)
+	MOVQ    nan+40(FP), AX
+	VMOVUPS Z10, (AX)
 	VZEROUPPER
 	RET
 

@@ -49,3 +49,5 @@ func clampGrad(_, _, _ []float32, _, _ float32) int { return 0 }
 func requantizeBlock(*Requantizer, []byte, []byte, int, bool, gemm.IntBlock) bool { return false }
 
 func dequantizeBlock([]float32, int, gemm.IntBlock, []int32, []float32, []float32) int { return 0 }
+
+func lsqGrad(_ quant.Rule, _, _, _ []float32, _ *params, _ *[16]float64) (n, nan int) { return 0, 0 }
