@@ -107,6 +107,12 @@ type Backend interface {
 	Close() error
 }
 
+// Workspacer is implemented by kernels that tell how many bytes of temporary
+// memory, shared with all others, a run takes.
+type Workspacer interface {
+	Workspace() int64
+}
+
 // Recorder is implemented by backends that can record a whole step and replay
 // it with one call, as CUDA graphs do.
 type Recorder interface {

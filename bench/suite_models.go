@@ -48,7 +48,7 @@ func stepFigures() []figure {
 				if err != nil {
 					return 0, err
 				}
-				return float64(s.Program().Memory().Saved), nil
+				return float64(s.Program().Memory().Saved.Activations()), nil
 			}})
 	})
 	each(func(model, kind string) {

@@ -61,6 +61,9 @@ type Node struct {
 	Name string
 	In   []Value
 	Out  []Value
+	// Again says that a backward pass computes values of the forward pass
+	// again.
+	Again bool
 }
 
 // Graph is a list of nodes in execution order. It is not safe for concurrent

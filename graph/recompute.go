@@ -57,7 +57,7 @@ func (r *recomputing) value(v Value) Value {
 		return v
 	}
 	m, _ := out[0].Producer()
-	r.made[m] = true
+	m.Again, r.made[m] = true, true
 	return r.again[v.id]
 }
 

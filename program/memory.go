@@ -22,11 +22,56 @@ type Memory struct {
 	Arena  int64
 	Values int64
 	// Saved is the part of Values kept from the forward to the backward pass.
-	Saved int64
+	Saved Usage
+	// Peak is what the arena holds when it holds most: no placement could
+	// make do with less than Peak.Sum().
+	Peak Usage
+	// Workspace is the temporary memory of the kernels, packed operands among
+	// it: the most that one takes, as they run in turn. Programs of one backend
+	// share it. 0 where the backend does not tell.
+	Workspace int64
 }
 
+// Usage is bytes of computed values by what they are.
+type Usage struct {
+	// Weights depend on parameters and states alone: codes and masks of
+	// weights, and their scales.
+	Weights int64
+	// Codes, Masks and Floats are activations of the forward pass.
+	Codes, Masks, Floats int64
+	// Recomputed values are activations made again for the backward pass.
+	Recomputed int64
+	// Gradients are all else of the backward pass and of the optimizer.
+	Gradients int64
+}
+
+// Sum returns all bytes.
+func (u Usage) Sum() int64 { return u.Weights + u.Activations() + u.Recomputed + u.Gradients }
+
+// Activations returns the bytes of the activations of the forward pass.
+func (u Usage) Activations() int64 { return u.Codes + u.Masks + u.Floats }
+
+// add adds n bytes of a kind.
+func (u *Usage) add(k usageKind, n int64) {
+	*[...]*int64{&u.Weights, &u.Codes, &u.Masks, &u.Floats, &u.Recomputed, &u.Gradients}[k] += n
+}
+
+// usageKind is an index of the fields of [Usage].
+type usageKind int
+
+const (
+	weightUsage usageKind = iota
+	codeUsage
+	maskUsage
+	floatUsage
+	againUsage
+	gradientUsage
+)
+
 // Total returns the sum of what is allocated.
-func (m Memory) Total() int64 { return m.Params + m.States + m.Consts + m.Inputs + m.Arena }
+func (m Memory) Total() int64 {
+	return m.Params + m.States + m.Consts + m.Inputs + m.Arena + m.Workspace
+}
 
 // MemoryError says that a program needs more than it may have.
 type MemoryError struct {
@@ -50,6 +95,7 @@ type storage struct {
 	bytes       int
 	first, last int // node indices of definition and last use
 	offset      int
+	kind        usageKind
 }
 
 // plan is the memory of all computed values.
@@ -60,7 +106,9 @@ type plan struct {
 	live   map[*graph.Node]bool
 	used   map[int]bool
 	total  int
-	saved  int // bytes alive across the start of the backward pass
+	saved  Usage        // alive across the start of the backward pass
+	peak   Usage        // at the node when most is alive
+	stored map[int]bool // values that depend on params and states alone
 	// end is the number of the last live node that reads a value's storage;
 	// outputs are read at the end of all.
 	end map[int]int
@@ -73,7 +121,7 @@ type plan struct {
 // each computed value an offset such that values alive together never
 // overlap. forward is the number of nodes before the backward pass.
 func planMemory(g *graph.Graph, forward int) (*plan, error) {
-	p := &plan{root: map[int]int{}, blocks: map[int]*storage{}, live: map[*graph.Node]bool{}, used: map[int]bool{}, end: map[int]int{}, newest: map[int]int{}}
+	p := &plan{root: map[int]int{}, blocks: map[int]*storage{}, live: map[*graph.Node]bool{}, used: map[int]bool{}, end: map[int]int{}, stored: map[int]bool{}, newest: map[int]int{}}
 	nodes := g.Nodes()
 	mark := func(v graph.Value) { p.used[v.ID()] = true }
 	for _, o := range g.Outputs() {
@@ -119,7 +167,7 @@ func planMemory(g *graph.Graph, forward int) (*plan, error) {
 				return nil, fmt.Errorf("program: node %s reads %s after it was updated in place", n.Name, v.Name())
 			}
 		}
-		if err := p.define(n, at); err != nil {
+		if err := p.define(n, at, forward > 0 && i >= forward); err != nil {
 			return nil, err
 		}
 		at++
@@ -130,14 +178,54 @@ func planMemory(g *graph.Graph, forward int) (*plan, error) {
 		}
 	}
 	if backward > 0 {
-		for _, b := range p.blocks {
-			if b.first < backward && b.last >= backward {
-				p.saved += b.bytes
-			}
-		}
+		p.saved = p.usage(func(b *storage) bool { return b.first < backward && b.last >= backward })
 	}
+	p.findPeak(at)
 	p.place()
 	return p, nil
+}
+
+// usage adds up the blocks that pass.
+func (p *plan) usage(pass func(b *storage) bool) (u Usage) {
+	for _, b := range p.blocks {
+		if pass(b) {
+			u.add(b.kind, int64(b.bytes))
+		}
+	}
+	return u
+}
+
+// findPeak finds the node, of n, at which most is alive.
+func (p *plan) findPeak(n int) {
+	change := make([]int, n+2)
+	for _, b := range p.blocks {
+		change[b.first] += b.bytes
+		change[min(b.last, n)+1] -= b.bytes
+	}
+	at, most, sum := 0, 0, 0
+	for i, c := range change {
+		if sum += c; sum > most {
+			at, most = i, sum
+		}
+	}
+	p.peak = p.usage(func(b *storage) bool { return b.first <= at && at <= b.last })
+}
+
+// kind tells what value o of node n is.
+func (p *plan) kind(n *graph.Node, o graph.Value, backward bool) usageKind {
+	switch {
+	case n.Again:
+		return againUsage
+	case backward:
+		return gradientUsage
+	case p.stored[o.ID()]:
+		return weightUsage
+	case o.DType().Code():
+		return codeUsage
+	case o.DType() == tensor.B1:
+		return maskUsage
+	}
+	return floatUsage
 }
 
 // ends finds the last use of each value, views and updates of it included.
@@ -206,7 +294,15 @@ func (p *plan) owner(id int) int {
 	}
 }
 
-func (p *plan) define(n *graph.Node, at int) error {
+func (p *plan) define(n *graph.Node, at int, backward bool) error {
+	stored := true
+	for _, v := range n.In {
+		k := v.Kind()
+		stored = stored && (v.Absent() || k == graph.Param || k == graph.State || k == graph.Const || p.stored[v.ID()])
+	}
+	for _, o := range n.Out {
+		p.stored[o.ID()] = stored
+	}
 	_, isView := n.Op.(backend.Viewer)
 	u, _ := n.Op.(backend.Updater)
 	for j, o := range n.Out {
@@ -230,7 +326,7 @@ func (p *plan) define(n *graph.Node, at int) error {
 			continue
 		}
 		if p.used[o.ID()] {
-			p.blocks[o.ID()] = &storage{bytes: (o.Spec().Bytes() + arenaAlign - 1) / arenaAlign * arenaAlign, first: at, last: at}
+			p.blocks[o.ID()] = &storage{bytes: (o.Spec().Bytes() + arenaAlign - 1) / arenaAlign * arenaAlign, first: at, last: at, kind: p.kind(n, o, backward)}
 			p.order = append(p.order, o.ID())
 		}
 	}
@@ -318,6 +414,9 @@ func (p *Program) build(ctx context.Context, limit int64) error {
 		}
 		p.outs[o.Name] = b
 	}
+	if need := p.mem.Total(); limit > 0 && need > limit {
+		return &MemoryError{Need: need, Limit: limit, Memory: p.mem} // With the workspace of the kernels.
+	}
 	return nil
 }
 
@@ -353,6 +452,9 @@ func (p *Program) bind(n *graph.Node, buffer func(graph.Value) (backend.Buffer, 
 	k, err := p.b.Bind(n.Op, out, in)
 	if err != nil {
 		return nodeError(n, err)
+	}
+	if w, ok := k.(backend.Workspacer); ok {
+		p.mem.Workspace = max(p.mem.Workspace, w.Workspace())
 	}
 	p.steps = append(p.steps, step{k, n})
 	return nil
@@ -409,7 +511,7 @@ func (p *Program) account(pl *plan) {
 	}
 	p.mem = Memory{
 		Params: sum(p.g.Values(graph.Param), true), States: sum(p.g.Values(graph.State), true),
-		Consts: sum(p.g.Values(graph.Const), false), Inputs: sum(p.g.Inputs(), true), Arena: int64(pl.total), Saved: int64(pl.saved),
+		Consts: sum(p.g.Values(graph.Const), false), Inputs: sum(p.g.Inputs(), true), Arena: int64(pl.total), Saved: pl.saved, Peak: pl.peak,
 	}
 	for _, id := range pl.order {
 		p.mem.Values += int64(pl.blocks[id].bytes)

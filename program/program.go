@@ -42,7 +42,8 @@ type Options struct {
 	// Lowered says that the graph is already lowered: it is run as it is.
 	Lowered bool
 	// Memory bounds the bytes of the program, 0 for no bound. What does not
-	// fit is refused with a [MemoryError] before anything is allocated.
+	// fit is refused with a [MemoryError]: before anything is allocated, but
+	// for what kernels take beside it, which only bound kernels know.
 	Memory int64
 }
 

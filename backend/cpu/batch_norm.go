@@ -127,6 +127,7 @@ func bindBatchNormTrain[T float](b *Backend, op backend.BatchNormTrain, out, in 
 	}
 	apply := func(lo, hi int) { loops.affine(y[lo*c:hi*c], x[lo*c:hi*c], scale, shift, c) }
 	n, momentum := float64(rows), float64(op.Momentum)
+	b.scratch.need(count * 2 * c * 8)
 	return func() error {
 		if len(x) == 0 {
 			return nil
@@ -195,6 +196,7 @@ func bindBatchNormGrad[T float](b *Backend, eps *float32, out, in []*tensor.Tens
 	}
 	wantSums := eps == nil || dgamma != nil || dbeta != nil
 	n := float64(rows)
+	b.scratch.need(count * 2 * c * 8)
 	return func() error {
 		if len(x) == 0 {
 			clear(dgamma)

@@ -38,11 +38,12 @@ func newChannelMoments(b *Backend, x []float32, c int) *channelMoments {
 	m := &channelMoments{b: b, x: x, c: c, rows: len(x) / max(c, 1), shift: make([]float32, c)}
 	m.size, m.count = rowChunks(m.rows, c)
 	m.body = m.chunk
+	b.scratch.need(m.workspace())
 	return m
 }
 
-// scratch returns the bytes that run takes.
-func (m *channelMoments) scratch() int { return m.count * m.c * (16 + 24) }
+// workspace returns the bytes of scratch memory that run takes.
+func (m *channelMoments) workspace() int { return m.count * m.c * (16 + 24) }
 
 // run calls use with the sums of the channels and their ends.
 func (m *channelMoments) run(use func(sum, square []float64, least, most []float32)) {
@@ -55,7 +56,7 @@ func (m *channelMoments) run(use func(sum, square []float64, least, most []float
 			m.shift[j] += v / float32(n)
 		}
 	}
-	s := m.b.scratch.take(m.scratch())
+	s := m.b.scratch.take(m.workspace())
 	k := m.count * 2 * m.c
 	m.sums, m.ends, m.temp = scratchOf[float64](s, 0, k), scratchOf[float32](s, 8*k, k), scratchOf[float32](s, 12*k, 2*k)
 	parallel(m.rows, m.size, m.body)

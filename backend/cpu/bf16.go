@@ -57,6 +57,7 @@ func (o *operand[T]) matrix(k int, zero int32) gemm.Operand {
 // or one a row.
 func bindTimesCodes(b *Backend, dx, dy []float32, w *operand[float32], m, n, k, terms int) func() error {
 	p := gemm.NewBF16(parallel, false, false, m, k, n, terms)
+	b.scratch.need(p.Workspace())
 	return func() error {
 		ws := b.scratch.take(p.Workspace())
 		p.Run(dy, n, w.scale, w.matrix(k, 0), false, dx, k, ws.t.Bytes())
@@ -69,6 +70,7 @@ func bindTimesCodes(b *Backend, dx, dy []float32, w *operand[float32], m, n, k, 
 // for codes x.
 func bindSumCodes(b *Backend, dw, dy []float32, x *operand[float32], rows, n, k, terms int) func() error {
 	p := gemm.NewBF16(parallel, true, false, n, k, rows, terms)
+	b.scratch.need(p.Workspace())
 	return func() error {
 		zero, err := x.zeroPoint()
 		if err != nil {

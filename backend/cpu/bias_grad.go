@@ -24,6 +24,7 @@ func bindBiasGrad[T float](b *Backend, db, dy []T) func() error {
 		clear(part)
 		columnSums(part, dy[lo*c:hi*c], c)
 	}
+	b.scratch.need(count * c * 8)
 	return func() error {
 		if rows == 0 {
 			clear(db)

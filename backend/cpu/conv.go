@@ -34,6 +34,7 @@ func bindConv[T float](b *Backend, op backend.Conv, out, in []*tensor.Tensor) fu
 		gather(g, src, group, dst, lo, hi)
 	})
 	fill := newBiasFill(y, bias)
+	b.scratch.need(p.Workspace())
 	return func() error {
 		if g.rows() == 0 || g.o == 0 {
 			return nil
@@ -52,6 +53,7 @@ func bindConv[T float](b *Backend, op backend.Conv, out, in []*tensor.Tensor) fu
 func bindProduct[T float](b *Backend, y, x, w, bias []T, m, n, k int) func() error {
 	p := gemm.New[T](parallel, false, true, m, n, k)
 	fill := newBiasFill(y, bias)
+	b.scratch.need(p.Workspace())
 	return func() error {
 		fill.run()
 		ws := b.scratch.take(p.Workspace())

@@ -94,6 +94,7 @@ func bindDepthwise[T float](b *Backend, g *convGeometry, x, w, bias, y []T) func
 		}
 	}
 	grain := depthwiseGrain(g.ow * g.o * g.k)
+	b.scratch.need(len(w) * sizeOf[T]())
 	return func() error {
 		if len(y) == 0 {
 			return nil
@@ -148,6 +149,7 @@ func bindDepthwiseGradInput[T float](b *Backend, g *convGeometry, dx, dy []T, w 
 	}
 	grain := depthwiseGrain(g.w * g.o * g.k / (g.sh * g.sw))
 	size := g.o * g.k
+	b.scratch.need(roundUp64(size*sizeOf[T]()) + real.bytes())
 	return func() error {
 		if len(dx) == 0 {
 			return nil
@@ -222,6 +224,7 @@ func bindDepthwiseGradWeight[T float](b *Backend, g *convGeometry, dw, dy []T, x
 			}
 		}
 	}
+	b.scratch.need(segments*partBytes + n*ringBytes)
 	return func() error {
 		if len(dy) == 0 || size == 0 {
 			clear(dw)

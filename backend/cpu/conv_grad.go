@@ -34,6 +34,7 @@ func bindConvGradInput[T float](b *Backend, op backend.ConvGradInput, out, in []
 		return bindTimesWeight(b, dx, dy, w, g.rows(), g.o, g.c)
 	}
 	c := newInputGrad(g, dx, dy, w)
+	b.scratch.need(c.workspace())
 	return func() error { c.run(b); return nil }
 }
 
@@ -101,6 +102,10 @@ func newInputGrad[T float](g *convGeometry, dx, dy []T, w *operand[T]) *inputGra
 	return c
 }
 
+func (c *inputGrad[T]) workspace() int {
+	return c.w.bytes() + len(c.plans)*(c.planBytes+c.tileBytes)
+}
+
 func (c *inputGrad[T]) run(b *Backend) {
 	if len(c.dx) == 0 {
 		return
@@ -110,7 +115,7 @@ func (c *inputGrad[T]) run(b *Backend) {
 		return
 	}
 	own := c.w.bytes()
-	ws := b.scratch.take(own + len(c.plans)*(c.planBytes+c.tileBytes))
+	ws := b.scratch.take(c.workspace())
 	c.weight, c.ws = c.w.values(ws.t.Bytes()), ws.t.Bytes()[own:]
 	if len(c.plans) == 1 {
 		// Tiles use all workers: nothing may wait for the slot.
@@ -167,6 +172,7 @@ func bindConvGradWeight[T float](b *Backend, op backend.ConvGradWeight, out, in 
 		s.produce = func(slot int, dst []T, lo, hi int) { gather(g, &src[slot], group, dst, lo, hi) }
 	}
 	s.plan()
+	b.scratch.need(s.workspace())
 	src = make([]lines[T], s.nslots)
 	for i := range src {
 		src[i] = lines[T]{op: x, size: g.line}

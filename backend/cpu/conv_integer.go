@@ -276,6 +276,7 @@ func (p *codeConv[A]) plan() {
 		p.size.acc = part(4 * p.chunk * p.o)
 	}
 	p.size.total = n
+	p.b.scratch.need(n)
 }
 
 func (p *codeConv[A]) newPlan(rows int, epilogue func(gemm.IntBlock)) *gemm.IntPlan[A] {

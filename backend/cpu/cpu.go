@@ -28,12 +28,12 @@ func init() {
 
 // Backend runs operations in Go on all cores.
 type Backend struct {
-	scratch scratchList
+	scratch scratchUser
 }
 
 // New returns a CPU backend. Backends share the worker goroutines of the
 // process.
-func New() *Backend { return &Backend{} }
+func New() *Backend { return &Backend{scratch: scratchUser{scratchList: &scratchList{}}} }
 
 // Name returns "cpu".
 func (*Backend) Name() string { return "cpu" }
@@ -150,14 +150,25 @@ func (b *Backend) Bind(op backend.Op, out, in []backend.Buffer) (backend.Kernel,
 	if err != nil {
 		return fail(err)
 	}
-	run, err := kernels[op.OpName()].bind(b, op, to, ti)
+	own := &Backend{scratch: scratchUser{scratchList: b.scratch.scratchList}}
+	run, err := kernels[op.OpName()].bind(own, op, to, ti)
 	if err != nil {
 		return fail(err)
 	}
-	return &bound{run}, nil
+	return &bound{run, int64(own.scratch.most)}, nil
 }
 
-type bound struct{ run func() error }
+// Workspace returns the bytes of temporary memory that the backend keeps for
+// the kernels of all programs, which take it in turn.
+func (b *Backend) Workspace() int64 { return b.scratch.bytes() }
+
+type bound struct {
+	run       func() error
+	workspace int64
+}
+
+// Workspace returns the bytes of temporary memory that a run takes.
+func (k *bound) Workspace() int64 { return k.workspace }
 
 // Run runs the kernel to its end.
 func (k *bound) Run(context.Context) error { return k.run() }

@@ -170,6 +170,7 @@ func bindLSQGrad(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() er
 			ds[c] = float32(acc[c] * factor)
 		}
 	}
+	b.scratch.need(8 * (sums + l.Channels))
 	return func() error {
 		q.nan.Store(0)
 		s := b.scratch.take(8 * (sums + l.Channels))

@@ -56,6 +56,7 @@ func bindGemmGradInput[T float](b *Backend, out, in []*tensor.Tensor) func() err
 func bindTimesWeight[T float](b *Backend, dx, dy []T, w *operand[T], m, n, k int) func() error {
 	p := gemm.New[T](parallel, false, false, m, k, n)
 	real := newRealWeight(w, n, k)
+	b.scratch.need(real.bytes() + p.Workspace())
 	return func() error {
 		ws := b.scratch.take(real.bytes() + p.Workspace())
 		p.Run(dy, n, real.values(ws.t.Bytes()), k, false, dx, k, ws.t.Bytes()[real.bytes():])
@@ -114,6 +115,7 @@ func bindGemmGradWeight[T float](b *Backend, out, in []*tensor.Tensor) func() er
 		s.produce = func(_ int, dst []T, lo, hi int) { op.expand(dst[:(hi-lo)*k], lo*k) }
 	}
 	s.plan()
+	b.scratch.need(s.workspace())
 	dw := elements[T](out[0])
 	return func() error { s.run(b, dw); return nil }
 }

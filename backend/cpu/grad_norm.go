@@ -32,6 +32,7 @@ func bindGradNorm[T float](b *Backend, out *tensor.Tensor, in []*tensor.Tensor) 
 			part[c] = runSquares(0, chunks[c])
 		}
 	}
+	b.scratch.need(8 * len(chunks))
 	return func() error {
 		sc := b.scratch.take(8 * len(chunks))
 		part = scratchOf[float64](sc, 0, len(chunks))

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"runtime"
+
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/tensor"
 )
@@ -48,6 +50,7 @@ func bindKLDivergence[T float](b *Backend, op backend.KLDivergence, out, in []*t
 		b.scratch.give(sc)
 	}
 	grain := max(1, nestTile/8/max(n, 1))
+	b.scratch.need(8*rows + 8*2*n*runtime.GOMAXPROCS(0))
 	return func() error {
 		sc := b.scratch.take(8 * rows)
 		losses = scratchOf[float64](sc, 0, rows)

@@ -144,6 +144,7 @@ func bindLayerNormGrad[T float](b *Backend, out, in []*tensor.Tensor) func() err
 			}
 		}
 	}
+	b.scratch.need(8 * 2 * n * chunks)
 	return func() error {
 		var sc *scratch
 		if sums {

@@ -97,6 +97,7 @@ func bindMatMul[T float](b *Backend, op backend.MatMul, out, in []*tensor.Tensor
 		}
 	}
 	grain := max(65536/max(m*n*k, 1), 1)
+	b.scratch.need(each * len(plans))
 	return func() error {
 		ws := b.scratch.take(each * len(plans))
 		mem = ws.t.Bytes()
@@ -114,6 +115,7 @@ func bindFewProducts[T float](b *Backend, op backend.MatMul, z, x, y []T, sa, sb
 		atX, atY = sa.offsets(lead), sb.offsets(lead)
 	}
 	p := gemm.New[T](parallel, op.TransA, op.TransB, m, n, k)
+	b.scratch.need(p.Workspace())
 	return func() error {
 		ws := b.scratch.take(p.Workspace())
 		for i := range count {

@@ -145,9 +145,22 @@ func bindCodeMatMul[A quant.Code](b *Backend, s matMulShape, left []A, right *te
 		p.plans = append(p.plans, m)
 		p.free <- m
 	}
+	p.b.scratch.need(p.workspace())
 	p.body = p.products
 	p.finish = func(lo, hi int) { p.epilogue.finish(wholeRows(lo, hi, p.n, p.acc[lo*p.n:hi*p.n])) }
 	return p.run
+}
+
+// workspace returns the bytes of scratch memory that a run takes.
+func (p *codeMatMul[A]) workspace() int {
+	total := 0
+	for _, m := range p.plans {
+		total += m.bytes
+	}
+	if p.deferred {
+		total += 4 * len(p.a) * p.m * p.n
+	}
+	return total
 }
 
 // inTurn is parallel on one goroutine.
@@ -187,15 +200,8 @@ func (p *codeMatMul[A]) run() error {
 			return err
 		}
 	}
-	total := 0
-	for _, m := range p.plans {
-		total += m.bytes
-	}
-	accAt, rows := total, len(p.a)*p.m
-	if p.deferred {
-		total += 4 * rows * p.n
-	}
-	s := p.b.scratch.take(total)
+	rows := len(p.a) * p.m
+	s := p.b.scratch.take(p.workspace())
 	defer p.b.scratch.give(s)
 	at := 0
 	for _, m := range p.plans {
@@ -203,7 +209,7 @@ func (p *codeMatMul[A]) run() error {
 		at += m.bytes
 	}
 	if p.deferred {
-		p.acc = scratchOf[int32](s, accAt, rows*p.n)
+		p.acc = scratchOf[int32](s, at, rows*p.n)
 	}
 	if len(p.a) == 1 {
 		p.plans[0].run(0)

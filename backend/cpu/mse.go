@@ -40,6 +40,7 @@ func bindMSE[T float](b *Backend, loss, x, target []T) func() error {
 			part[c] = sum
 		}
 	}
+	b.scratch.need(8 * chunks)
 	return func() error {
 		sc := b.scratch.take(8 * chunks)
 		part = scratchOf[float64](sc, 0, chunks)

@@ -32,6 +32,7 @@ func bindObserveHistogram(b *Backend, _ backend.Op, _, in []*tensor.Tensor) (fun
 		clear(h)
 		quant.CountHistogram(h, ends, x[lo:hi])
 	}
+	b.scratch.need(8 * parts * bins)
 	return func() error {
 		if err := e.run(grow); err != nil {
 			return err

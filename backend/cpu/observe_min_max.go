@@ -80,17 +80,22 @@ func newExtremes(b *Backend, x []float32, l quant.Layout) *extremes {
 		e.n = l.Channels
 		e.chunk = max(65536/max(l.Outer*l.Inner, 1), 1)
 		e.body = e.channels
-		return e
 	}
-	e.parts = (e.n + e.chunk - 1) / e.chunk
+	if e.l.Channels == 1 || e.l.Inner < 16 && e.l.Outer > 1 {
+		e.parts = (e.n + e.chunk - 1) / e.chunk
+	}
+	b.scratch.need(e.workspace())
 	return e
 }
+
+// workspace returns the bytes of scratch memory that run takes.
+func (e *extremes) workspace() int { return 8 * max(e.parts, 1) * e.l.Channels }
 
 // run calls use with the extremes of each channel, +Inf and -Inf for an empty
 // one. It fails on a NaN or an infinity without calling use.
 func (e *extremes) run(use func(lo, hi []float32) error) error {
 	k := max(e.parts, 1) * e.l.Channels
-	s := e.b.scratch.take(8 * k)
+	s := e.b.scratch.take(e.workspace())
 	defer e.b.scratch.give(s)
 	e.lo, e.hi = s.f32(0, k), scratchOf[float32](s, 4*k, k)
 	for i := range e.lo {

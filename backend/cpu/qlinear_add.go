@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"runtime"
+
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
@@ -69,6 +71,9 @@ func bindCodePairs[T, A, B quant.Code](b *Backend, o codePair, out, in []*tensor
 	wx, wy := newCodeWalk(shape, in[0].Shape()), newCodeWalk(shape, in[3].Shape())
 	grain := min(grainFor(n, 8), 1<<14)
 	qlo, qhi := o.scheme.Range()
+	if !wx.plain || !wy.plain {
+		b.scratch.need(2 * grain * runtime.GOMAXPROCS(0))
+	}
 	var sum quant.AddParams
 	var product quant.MulParams
 	body := func(lo, hi int) {

@@ -138,10 +138,13 @@ func bindQuantizeActivationGrad(b *Backend, op backend.Op, out, in []*tensor.Ten
 	g.size = (g.size + g.step - 1) / g.step * g.step
 	g.count = (g.rows + g.size - 1) / g.size
 	g.sumBody, g.dxBody, g.maskBody = g.sumChunk, g.dxChunk, g.maskChunk
+	if g.a.affine != nil || o.Learn {
+		b.scratch.need(g.workspace())
+	}
 	return g.run, nil
 }
 
-func (g *activationGrad) scratch() int { return g.count * (8*(2*g.c+1) + 4*(2*g.c+2*g.step*g.c)) }
+func (g *activationGrad) workspace() int { return g.count * (8*(2*g.c+1) + 4*(2*g.c+2*g.step*g.c)) }
 
 func (g *activationGrad) run() error {
 	normal := g.a.affine != nil
@@ -152,7 +155,7 @@ func (g *activationGrad) run() error {
 		if normal {
 			copy(g.center, g.a.affine[2*g.c:3*g.c])
 		}
-		s := g.b.scratch.take(g.scratch())
+		s := g.b.scratch.take(g.workspace())
 		k := g.count * (2*g.c + 1)
 		g.sums = scratchOf[float64](s, 0, k)
 		g.temp = scratchOf[float32](s, 8*k, g.count*(2*g.c+2*g.step*g.c))

@@ -185,6 +185,7 @@ func bindReduceBlocks[T float](b *Backend, red reduction[T], y, x []T, outer, mi
 		}
 	}
 	grain := max(1, 2*nestTile/(chunk*width))
+	b.scratch.need(8 * outer * chunks * inner)
 	return func() error {
 		sc := b.scratch.take(8 * outer * chunks * inner)
 		part = scratchOf[float64](sc, 0, outer*chunks*inner)

@@ -127,6 +127,11 @@ func (s *rowSum[T]) begin(slot int) {
 	}
 }
 
+// workspace returns the bytes of scratch memory that run takes.
+func (s *rowSum[T]) workspace() int {
+	return s.partBytes + len(s.plans)*(s.planBytes+s.tileBytes) + s.nslots*s.startBytes
+}
+
 // run computes c.
 func (s *rowSum[T]) run(b *Backend, c []T) {
 	if s.rows == 0 || s.m == 0 || s.k == 0 {
@@ -138,7 +143,7 @@ func (s *rowSum[T]) run(b *Backend, c []T) {
 	}
 	each := s.planBytes + s.tileBytes
 	own := s.partBytes + len(s.plans)*each
-	ws := b.scratch.take(own + s.nslots*s.startBytes)
+	ws := b.scratch.take(s.workspace())
 	s.ws, s.own, s.c = ws.t.Bytes()[s.partBytes:own], ws.t.Bytes()[own:], c
 	if s.segments == 1 {
 		s.together()

@@ -99,6 +99,7 @@ func searchTensor(b *Backend, o backend.ScaleMSE, x, scale []float32, zero []int
 		}
 		return sum
 	}
+	b.scratch.need(8 * parts)
 	return func(lo, hi []float32) error {
 		mem := b.scratch.take(8 * parts)
 		defer b.scratch.give(mem)

@@ -16,6 +16,25 @@ type scratchList struct {
 
 type scratch struct{ t *tensor.Tensor }
 
+// bytes returns what the list holds while no kernel runs.
+func (l *scratchList) bytes() (n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.free {
+		n += int64(len(s.t.Bytes()))
+	}
+	return n
+}
+
+// scratchUser is the list as one kernel sees it.
+type scratchUser struct {
+	*scratchList
+	most int
+}
+
+// need says, while the kernel is bound, that a run takes n bytes at a time.
+func (u *scratchUser) need(n int) { u.most = max(u.most, n) }
+
 // take returns a scratch of at least n bytes; its contents are undefined.
 func (l *scratchList) take(n int) *scratch {
 	l.mu.Lock()

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"runtime"
+
 	"math"
 
 	"github.com/goqat/goqat/backend"
@@ -56,6 +58,9 @@ func bindLines[T float](s *Backend, l softLines, row func(z, a, b []T), z, a, b 
 			}
 			row(z[i*n:][:n], a[i*n:][:n], second)
 		}
+	}
+	if l.inner > 1 {
+		s.scratch.need(8 * 3 * n * runtime.GOMAXPROCS(0))
 	}
 	apart := func(lo, hi int) {
 		sc := s.scratch.take(8 * 3 * n)

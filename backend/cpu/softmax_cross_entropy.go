@@ -63,6 +63,7 @@ func bindCrossEntropy[T float](b *Backend, op backend.SoftmaxCrossEntropy, out, 
 		}
 	}
 	grain := max(1, nestTile/4/max(n, 1))
+	b.scratch.need(8 * rows)
 	return func() error {
 		for r, l := range labels {
 			if l < 0 || int(l) >= n {
