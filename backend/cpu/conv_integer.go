@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/depthwise"
 	"github.com/goqat/goqat/backend/cpu/internal/gemm"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
@@ -155,6 +156,7 @@ type codeConv[A quant.Code] struct {
 	epilogue accEpilogue
 	runs     int              // of a row of a group that are packed each by itself
 	stream   *gemm.IntPlan[A] // whole product, epilogue in its blocks
+	depth    *depthwise.Plan[A]
 	chunk    int              // rows of a chunk
 	main     *gemm.IntPlan[A] // of a chunk and a group
 	tail     *gemm.IntPlan[A]
@@ -194,15 +196,21 @@ func (p *codeConv[A]) pack(s *scratch) []byte {
 	if p.kept.packed != nil {
 		return p.kept.packed
 	}
-	packed := scratchOf[byte](s, p.size.packed, p.groups*size)
-	if p.kept.frozen {
-		packed = tensor.New(tensor.Of(tensor.U8, p.groups*size)).Bytes()
-		p.kept.packed = packed
-	}
+	packed := p.kept.memory(s, p.size.packed, p.groups*size)
 	for g := range p.groups {
 		gemm.PackRuns(packed[g*size:], p.wt[g*p.og*k:(g+1)*p.og*k], p.og, p.runs, k/p.runs)
 	}
 	return packed
+}
+
+// memory returns n bytes of the scratch at off, or, for weights that never
+// change, those that are kept.
+func (k *keptWeights) memory(s *scratch, off, n int) []byte {
+	if !k.frozen {
+		return scratchOf[byte](s, off, n)
+	}
+	k.packed = tensor.New(tensor.Of(tensor.U8, n)).Bytes()
+	return k.packed
 }
 
 // codeConvScratch has the byte offsets of the parts of the scratch memory.
@@ -240,7 +248,10 @@ func (p *codeConv[A]) plan() {
 	p.chunk = min(max(chunkElements/p.o&^7, 8), rows)
 	work := 0
 	switch {
-	case p.depthwise():
+	case p.depthwise() && (p.og > 1 || p.k() == 0):
+	case p.depthwise() && !(p.epilogue.whole && p.o%8 != 0):
+		p.planDepthwise()
+		work = p.depth.Workspace()
 	case p.epilogue.whole && p.og%8 != 0:
 		// Blocks would not be whole bytes of the mask.
 	case p.lines():
@@ -266,13 +277,16 @@ func (p *codeConv[A]) plan() {
 	p.size.weights = part(p.o * p.k())
 	if p.depthwise() {
 		part(p.o * p.k()) // transposed
+		if p.depth != nil {
+			p.size.packed = part(p.depth.PackedSize())
+		}
 	} else {
 		p.size.packed = part(p.groups * p.packedSize())
 	}
 	p.size.work = part(work)
 	// The stream needs no accumulators outside its tiles, except for weights
 	// with a zero point, whose run takes its own.
-	if p.stream == nil {
+	if p.stream == nil && p.depth == nil {
 		p.size.acc = part(4 * p.chunk * p.o)
 	}
 	p.size.total = n
@@ -293,10 +307,13 @@ func (p *codeConv[A]) packedSize() int {
 
 // rowTiles bounds the numbers of the tiles of rows of blocks.
 func (p *codeConv[A]) rowTiles() int {
-	if p.stream == nil {
-		return 1
+	switch {
+	case p.stream != nil:
+		return p.stream.RowTiles()
+	case p.depth != nil:
+		return p.depth.RowTiles()
 	}
-	return p.stream.RowTiles()
+	return 1
 }
 
 func (p *codeConv[A]) run() error {
@@ -315,7 +332,7 @@ func (p *codeConv[A]) run() error {
 	zeros := p.readWeights(s)
 	if !p.kept.summed || p.kept.zx != p.zx {
 		clear(p.offset)
-		if p.zx != 0 && zeros {
+		if p.zx+p.shift() != 0 && zeros {
 			parallel(p.o, max(1, 1<<16/max(p.k(), 1)), p.sumBody)
 		}
 		p.kept.summed, p.kept.zx = p.kept.frozen && zeros, p.zx
@@ -361,15 +378,25 @@ func (p *codeConv[A]) readWeights(s *scratch) bool {
 	return zeros
 }
 
+// shift returns what codes are increased by where the product leaves it to
+// the offsets to take it off.
+func (p *codeConv[A]) shift() int32 {
+	if p.depth == nil {
+		return 0
+	}
+	return p.depth.Shift()
+}
+
 // sums fills the offsets of channels [lo, hi).
 func (p *codeConv[A]) sums(lo, hi int) {
 	k := p.k()
+	shift := p.shift()
 	for o := lo; o < hi; o++ {
 		var sum int32
 		for _, v := range p.wt[o*k : (o+1)*k] {
 			sum += int32(v)
 		}
-		p.offset[o] = -p.zx * sum
+		p.offset[o] = -(p.zx + shift) * sum
 	}
 }
 
@@ -383,6 +410,8 @@ func (p *codeConv[A]) multiply(s *scratch, zeros bool) {
 		for p.base = 0; p.base < rows; p.base += p.chunk {
 			parallel(min(p.chunk, rows-p.base), 8, p.directBody)
 		}
+	case p.depth != nil:
+		p.depth.Run(p.packDepthwise(s), scratchOf[byte](s, p.size.work, p.depth.Workspace()))
 	case p.depthwise():
 		p.acc = scratchOf[int32](s, p.size.acc, p.chunk*p.o)
 		p.transpose(scratchOf[int8](s, p.size.weights+roundUp64(p.o*p.k()), p.o*p.k()))

@@ -1,5 +1,35 @@
 package cpu
 
+import (
+	"github.com/goqat/goqat/backend/cpu/internal/depthwise"
+	"github.com/goqat/goqat/backend/cpu/internal/gemm"
+)
+
+// planDepthwise plans a depthwise convolution of one output a channel on the
+// padded lines.
+func (p *codeConv[A]) planDepthwise() {
+	p.laidLine = ((p.ow-1)*p.win.Stride[1] + (p.kw-1)*p.win.Dilation[1] + 1) * p.c
+	l := gemm.IntLines{Images: p.n, Lines: p.oh, Width: p.ow, Stride: p.win.Stride[1] * p.c, Line: p.win.Stride[0] * p.laidLine}
+	for a := range p.kh {
+		for b := range p.kw {
+			l.Taps = append(l.Taps, a*p.win.Dilation[0]*p.laidLine+b*p.win.Dilation[1]*p.c)
+		}
+	}
+	p.depth = depthwise.New(parallel, l, p.c, p.layLines, p.epilogue.finish)
+}
+
+// packDepthwise returns the packed weights, in memory of the scratch, or kept
+// from an earlier run.
+func (p *codeConv[A]) packDepthwise(s *scratch) []byte {
+	if p.kept.packed == nil {
+		p.transpose(scratchOf[int8](s, p.size.weights+roundUp64(p.o*p.k()), p.o*p.k()))
+		packed := p.kept.memory(s, p.size.packed, p.depth.PackedSize())
+		p.depth.Pack(packed, p.wt)
+		return packed
+	}
+	return p.kept.packed
+}
+
 // transpose makes p.wt the depthwise weights tap by tap, [kh*kw, o], in dst.
 func (p *codeConv[A]) transpose(dst []int8) {
 	k := p.k()

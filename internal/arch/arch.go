@@ -32,13 +32,14 @@ var Levels = map[string]int{
 
 	"backend": 2,
 
-	"backend/cpu/internal/isa":      1,
-	"backend/cpu/internal/gemm":     2,
-	"backend/cpu/internal/channels": 3,
-	"backend/cpu/internal/codes":    3,
-	"backend/cpu":                   3,
-	"backend/gpu":                   3,
-	"graph":                         3,
+	"backend/cpu/internal/isa":       1,
+	"backend/cpu/internal/gemm":      2,
+	"backend/cpu/internal/channels":  3,
+	"backend/cpu/internal/codes":     3,
+	"backend/cpu/internal/depthwise": 3,
+	"backend/cpu":                    3,
+	"backend/gpu":                    3,
+	"graph":                          3,
 
 	"op": 4,
 

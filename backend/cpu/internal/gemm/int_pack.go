@@ -68,3 +68,13 @@ func PackRuns(dst []byte, w []int8, n, runs, k int) {
 		binary.LittleEndian.PutUint32(sums[4*o:], uint32(-128*sum))
 	}
 }
+
+// ShiftCodes writes src with +128 added to each signed code to dst, which may
+// be src.
+func ShiftCodes(dst, src []byte) {
+	if k := intKernels.Kernel(); k.shift != nil {
+		k.shift(dst, src)
+	} else {
+		shiftCodes(dst, src)
+	}
+}

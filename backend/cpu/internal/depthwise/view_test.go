@@ -1,0 +1,5 @@
+package depthwise
+
+import "unsafe"
+
+func isAligned(p *byte) bool { return uintptr(unsafe.Pointer(p))%alignment == 0 }
