@@ -97,8 +97,12 @@ type bound struct {
 	uses []*memory        // Kept alive,
 	step []backend.Kernel // and so are the kernels of a recorded step.
 	r    *resources
-	nan  bool // The commands may raise a flag.
+	nan  bool  // The commands may raise a flag.
+	temp int64 // Bytes of temporary memory.
 }
+
+// Workspace returns the bytes of temporary memory that a run takes.
+func (k *bound) Workspace() int64 { return k.temp }
 
 // newBound returns a kernel without commands.
 func (b *Backend) newBound(op backend.Op, in []tensor.Spec) *bound {
@@ -270,6 +274,7 @@ func (k *build) temporary(n int64) (cuda.Ptr, error) {
 	}
 	p := k.part.p + cuda.Ptr(k.taken)
 	k.taken += n
+	k.k.temp += n
 	return p, nil
 }
 
