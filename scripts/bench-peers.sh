@@ -3,7 +3,7 @@
 # and writes the table of docs/benchmarks.md: bench-peers.sh [FLAGS]
 #
 # GOQAT_BENCH_PEERS names a python that has the peers; without it
-# scripts/peers-env.sh makes one, of 3 GB. ROUNDS (7) is the number of rounds.
+# scripts/peers-env.sh makes one, of 6 GB. ROUNDS (7) is the number of rounds.
 # NAME names the machine in the document. FASTEST=true takes the fastest run of
 # each round instead of the median, for a machine that others use. With ONLY, a regular expression on
 # comparisons, the table is printed and the document stays as it is.

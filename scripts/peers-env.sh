@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the Python environment with the real runtimes, in
 # ${GOQAT_CACHE:-.cache}/peers, or, as peers-env.sh bench, that of what goqat is
-# measured against, in bench-peers (3 GB), and prints the path of its python.
+# measured against, in bench-peers (6 GB), and prints the path of its python.
 # What is there already is kept; a changed list of packages makes it anew.
 #
 # Exit code 77: it cannot be made here; the last line says why.
