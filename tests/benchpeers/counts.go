@@ -41,7 +41,7 @@ func countResults(value map[string]float64) []result {
 			own, ok := value["memory/"+model+"/"+kind.name+"/b128"]
 			float, has := value["memory/"+model+"/float/b128"]
 			if ok && has {
-				rs = append(rs, result{Work: fmt.Sprintf("memory kept for the backward pass, %s, batch 128, %s", model, kind.title),
+				rs = append(rs, result{Work: fmt.Sprintf("activations kept for the backward pass, %s, batch 128, %s", model, kind.title),
 					Goqat: megabytes(own), Peer: megabytes(float) + ", own float step", Ratios: []float64{own / float}, What: "of it", Must: bar(0.4), Aim: bar(0.3)})
 			}
 		}
