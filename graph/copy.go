@@ -10,7 +10,7 @@ type Copy struct {
 // NewCopy starts a copy of src: inputs, params, states and constants are in
 // Dst already, with the same names and contents.
 func NewCopy(src *Graph) *Copy {
-	c := &Copy{Src: src, Dst: New(), m: make([]Value, len(src.vals))}
+	c := &Copy{Src: src, Dst: newLike(src), m: make([]Value, len(src.vals))}
 	for i := 1; i < len(src.vals); i++ {
 		v := &src.vals[i]
 		switch v.kind {
@@ -85,7 +85,7 @@ func Rebatch(g *Graph, n int) (*Graph, error) {
 	if g.err != nil {
 		return nil, g.err
 	}
-	c := &Copy{Src: g, Dst: New(), m: make([]Value, len(g.vals))}
+	c := &Copy{Src: g, Dst: newLike(g), m: make([]Value, len(g.vals))}
 	r := &Rewrite{Dst: c.Dst}
 	for i := 1; i < len(g.vals); i++ {
 		c.m[i] = r.leaf(&g.vals[i], n)

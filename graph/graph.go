@@ -92,6 +92,13 @@ func New() *Graph {
 	return &Graph{vals: make([]valueInfo, 1), byName: map[string]Value{}, used: map[string]int{}}
 }
 
+// newLike returns an empty graph for the values of src.
+func newLike(src *Graph) *Graph {
+	g := New()
+	g.gradients = src.gradients
+	return g
+}
+
 // Err returns the first error of any call on g.
 func (g *Graph) Err() error { return g.err }
 

@@ -131,3 +131,17 @@ func TestModeDeployed(t *testing.T) {
 	require.False(t, graph.Mode{Train: true, Quantize: graph.QuantizeInteger}.Deployed())
 	require.False(t, graph.Mode{Quantize: graph.QuantizeInteger, Ranges: graph.RangesObserve}.Deployed())
 }
+
+// TestGradPrecision asks for the precision of a mode through every rewriting.
+func TestGradPrecision(t *testing.T) {
+	g := graph.New()
+	g.Output("y", g.Input("x", tensor.Of(tensor.F32, 1, 2)))
+	require.Equal(t, backend.GradF32, g.GradPrecision())
+	low, err := graph.Lower(g, graph.Mode{Train: true, Backward: backend.GradBF16}, 0)
+	require.NoError(t, err)
+	require.Equal(t, backend.GradBF16, low.GradPrecision())
+	require.Equal(t, backend.GradBF16, graph.NewCopy(low).Dst.GradPrecision())
+	again, err := graph.Rebatch(low, 3)
+	require.NoError(t, err)
+	require.Equal(t, backend.GradBF16, again.GradPrecision())
+}

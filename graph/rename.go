@@ -12,7 +12,7 @@ func Rename(g *Graph, names map[string]string) (*Graph, error) {
 		}
 		return n
 	}
-	c := &Copy{Src: g, Dst: New(), m: make([]Value, len(g.vals))}
+	c := &Copy{Src: g, Dst: newLike(g), m: make([]Value, len(g.vals))}
 	for i := 1; i < len(g.vals); i++ {
 		v := &g.vals[i]
 		switch v.kind {

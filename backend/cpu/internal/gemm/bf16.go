@@ -34,3 +34,83 @@ type bf16Kernel struct {
 // HasBF16 reports whether new products of bfloat16 run on instructions made
 // for them. Where they do not, float32 is faster and has smaller errors.
 func HasBF16() bool { return bf16Kernels.Set() != isa.Portable }
+
+// pairRows writes the cells of neighbouring rows, of which there are count;
+// an odd one is followed by zeros.
+func (kr *bf16Kernel) pairRows(count, n int, dst []uint32, ldDst int, src []float32, ld int, scale float32, low bool) {
+	whole := count / 2
+	if whole > 0 {
+		kr.pair(whole, n, dst, ldDst, src, 2*ld, ld, scale, low)
+	}
+	if count&1 != 0 {
+		round := rounding(low)
+		for x, v := range src[2*whole*ld:][:n] {
+			dst[whole*ldDst+x] = PairBF16(round(v*scale), 0)
+		}
+	}
+}
+
+// codeRows is pairRows for codes.
+func (kr *bf16Kernel) codeRows(count, n int, dst []uint32, ldDst int, src []byte, ld int, zero int32, signed bool) {
+	whole := count / 2
+	if whole > 0 {
+		kr.codes(whole, n, dst, ldDst, src, 2*ld, ld, zero, signed)
+	}
+	if count&1 != 0 {
+		for x, c := range src[2*whole*ld:][:n] {
+			dst[whole*ldDst+x] = PairBF16(codeBF16(c, zero, signed), 0)
+		}
+	}
+}
+
+// PairKernel is the product of bfloat16 for callers that lay out the operands
+// themselves, and what lays them out. A cell is a pair of neighbours along the
+// inner dimension, the first in the low half.
+type PairKernel struct {
+	Kernel[uint32, float32]
+	kr bf16Kernel
+}
+
+// BF16Kernel returns the kernel for bfloat16.
+func BF16Kernel() PairKernel {
+	kr := bf16Kernels.Kernel()
+	return PairKernel{Kernel[uint32, float32]{kr.wide, kr.narrow, kr.masked, kr.tile}, kr}
+}
+
+// RowsOfA reports whether Tile wants csA to be 1.
+func (p *PairKernel) RowsOfA() bool { return p.kr.rowsA }
+
+// Join writes rows of n floats, an odd one followed by 0, to cells
+//
+//	dst[r*ldDst+i] = (scale[2i]*src[r*ld+2i], scale[2i+1]*src[r*ld+2i+1])
+//
+// rounded to bfloat16; with low, what that rounding leaves, rounded.
+func (p *PairKernel) Join(rows, n int, dst []uint32, ldDst int, src []float32, ld int, scale []float32, low bool) {
+	p.kr.join(rows, n, dst, ldDst, src, ld, scale, low)
+}
+
+// PairRows writes count rows of n floats, two to a row of cells, an odd one
+// followed by zeros,
+//
+//	dst[r*ldDst+i] = (scale*src[2r*ld+i], scale*src[(2r+1)*ld+i])
+//
+// rounded as Join does.
+func (p *PairKernel) PairRows(count, n int, dst []uint32, ldDst int, src []float32, ld int, scale float32, low bool) {
+	p.kr.pairRows(count, n, dst, ldDst, src, ld, scale, low)
+}
+
+// CodeRows is PairRows for the differences of codes and zero.
+func (p *PairKernel) CodeRows(count, n int, dst []uint32, ldDst int, src []byte, ld int, zero int32, signed bool) {
+	p.kr.codeRows(count, n, dst, ldDst, src, ld, zero, signed)
+}
+
+// CodePairs writes the n cells (src[i]-zero, src[second+i]-zero).
+func (p *PairKernel) CodePairs(n int, dst []uint32, src []byte, second int, zero int32, signed bool) {
+	p.kr.codes(1, n, dst, n, src, n, second, zero, signed)
+}
+
+// Transpose copies the cols x k block of src, stride ld, to the k rows of
+// dst, stride w.
+func Transpose[E Cell](dst []E, w int, src []E, ld, cols, k int) {
+	transposeLoop(dst, w, src, ld, cols, k)
+}

@@ -253,24 +253,11 @@ func (p *BF16) packPanel(dst []uint32, w, j, q, count int, turn []uint32) {
 		transposeLoop(dst, w, turn, packPairs, cols, count)
 		return
 	}
-	whole := min(count, (p.k-2*q)/2)
-	o, ld := 2*q*p.b.Stride+j, p.b.Stride
-	switch {
-	case p.b.Codes != nil && whole > 0:
-		p.kernel.codes(whole, cols, dst, w, p.b.Codes[o:], 2*ld, ld, p.b.Zero, p.b.Signed)
-	case whole > 0:
-		p.kernel.pair(whole, cols, dst, w, p.b.Float[o:], 2*ld, ld, 1, false)
-	}
-	if whole < count {
-		last := dst[whole*w : whole*w+cols]
-		o += 2 * whole * ld
-		for i := range last {
-			if p.b.Codes != nil {
-				last[i] = PairBF16(codeBF16(p.b.Codes[o+i], p.b.Zero, p.b.Signed), 0)
-			} else {
-				last[i] = PairBF16(RoundBF16(p.b.Float[o+i]), 0)
-			}
-		}
+	o, ld, rows := 2*q*p.b.Stride+j, p.b.Stride, min(2*count, p.k-2*q)
+	if p.b.Codes != nil {
+		p.kernel.codeRows(rows, cols, dst, w, p.b.Codes[o:], ld, p.b.Zero, p.b.Signed)
+	} else {
+		p.kernel.pairRows(rows, cols, dst, w, p.b.Float[o:], ld, 1, false)
 	}
 }
 
@@ -334,18 +321,7 @@ func (p *BF16) strideDepth() int {
 
 // pairColumns writes cells of A, which is stored as [k,m], row by row.
 func (p *BF16) pairColumns(dst []uint32, w, i, rows, q, count int, low bool) {
-	whole := min(count, (p.k-2*q)/2)
-	o := 2*q*p.lda + i
-	if whole > 0 {
-		p.kernel.pair(whole, rows, dst, w, p.a[o:], 2*p.lda, p.lda, p.scale[0], low)
-	}
-	if whole < count {
-		round := rounding(low)
-		o += 2 * whole * p.lda
-		for x, v := range p.a[o : o+rows] {
-			dst[whole*w+x] = PairBF16(round(v*p.scale[0]), 0)
-		}
-	}
+	p.kernel.pairRows(min(2*count, p.k-2*q), rows, dst, w, p.a[2*q*p.lda+i:], p.lda, p.scale[0], low)
 }
 
 // tiles computes the tiles [lo,hi) of C.

@@ -20,7 +20,7 @@ func codesOf[A Code](b []byte) []A {
 
 // cast returns the first n elements of b as type T, sharing memory.
 // [github.com/goqat/goqat/tensor.Cast] does not know int16 or named types.
-func cast[T Float | ~int16 | ~int32 | ~uint32](b []byte, n int) []T {
+func cast[T Cell | ~int16 | ~int32](b []byte, n int) []T {
 	var zero T
 	size := int(unsafe.Sizeof(zero))
 	if n == 0 {
@@ -38,5 +38,14 @@ func cast[T Float | ~int16 | ~int32 | ~uint32](b []byte, n int) []T {
 
 func sizeOf[T Float]() int {
 	var zero T
+	return int(unsafe.Sizeof(zero))
+}
+
+// Cells returns the first n elements of b as cells, sharing memory.
+func Cells[E Cell](b []byte, n int) []E { return cast[E](b, n) }
+
+// CellBytes is the size of a cell.
+func CellBytes[E Cell]() int {
+	var zero E
 	return int(unsafe.Sizeof(zero))
 }
