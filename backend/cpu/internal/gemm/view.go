@@ -49,3 +49,11 @@ func CellBytes[E Cell]() int {
 	var zero E
 	return int(unsafe.Sizeof(zero))
 }
+
+// Bytes returns cells as bytes, sharing memory.
+func Bytes(cells []uint32) []byte {
+	if len(cells) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(cells))), 4*len(cells))
+}

@@ -1,0 +1,486 @@
+package cpu
+
+import (
+	"runtime"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/channels"
+	"github.com/goqat/goqat/backend/cpu/internal/gemm"
+	"github.com/goqat/goqat/tensor"
+)
+
+func init() {
+	register(backend.ConvGradWeight{}, kernel{types: floats, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+		o := op.(backend.ConvGradWeight)
+		g := newConvGeometry(o.Conv, in[1].Shape(), out[0].Shape(), in[0].Shape())
+		if in[0].DType() == tensor.F64 {
+			return bindConvGradWeight[float64](b, g, out, in), nil
+		}
+		if terms := bf16Terms(o.Precision, in); terms > 0 && !g.depthwise() {
+			dw, dy, x := elements[float32](out[0]), elements[float32](in[0]), newOperand[float32](in, 1)
+			if g.pointwise() {
+				return bindSumCodes(b, dw, dy, x, g.rows(), g.o, g.c, terms), nil
+			}
+			return newWeightGrad(g, dw, newPairLines(g, dy, x, terms)).bind(b), nil
+		}
+		return bindConvGradWeight[float32](b, g, out, in), nil
+	}})
+}
+
+func bindConvGradWeight[T float](b *Backend, g *convGeometry, out, in []*tensor.Tensor) func() error {
+	dw, dy, x := elements[T](out[0]), elements[T](in[0]), newOperand[T](in, 1)
+	switch {
+	case g.depthwise():
+		return bindDepthwiseGradWeight(b, g, dw, dy, x)
+	case g.pointwise():
+		s := &rowSum[T]{rows: g.rows(), m: g.og, k: g.k, a: dy, lda: g.o, op: x, direct: x.float}
+		if s.direct == nil {
+			s.produce = func(_ int, dst []T, lo, hi int) { x.expand(dst[:(hi-lo)*g.k], lo*g.k) }
+		}
+		s.plan()
+		return func() error { s.run(b, dw); return nil }
+	}
+	return newWeightGrad(g, dw, newFloatLines(g, dy, x)).bind(b)
+}
+
+// weightLines lays out the operands of the gradient of the weights, output
+// gradients and inputs, a line of the image at a time. A cell of a line is
+// one position or, in pairs, two that follow each other.
+type weightLines[E gemm.Cell, T float] interface {
+	kernel() *gemm.Kernel[E, T]
+	// terms is how many parts of a gradient are summed; per the positions of
+	// a cell.
+	terms() int
+	per() int
+	// prepare reads what may change from run to run. It fails on what the
+	// kernel cannot take.
+	prepare() error
+	// scratch is the cells that input needs to work in.
+	scratch() int
+	// gradient writes the cells of output line l of all images: one row of
+	// og channels for each cell.
+	gradient(dst []E, l, group, term int)
+	// input writes the cells of input line l of all images, cg channels each,
+	// from column -left on.
+	input(dst []E, l, group int, scratch []E)
+}
+
+// weightGrad is the gradient of the weights as a product over all output
+// positions without a matrix of patches: the inputs under a column of the
+// kernel are every stride-th column of a line, and those under a row of the
+// kernel lie side by side.
+//
+// The output positions are cut into segments by shape, each summed on its
+// own and then with the others in order. When the result is large there is
+// one segment, and all workers share the result instead.
+type weightGrad[E gemm.Cell, T float] struct {
+	weightLines[E, T]
+	g  *convGeometry
+	dw []T
+
+	depth   int  // cells of an output line
+	columns int  // of a line of the input in cells
+	run     int  // inputs side by side: of a row of the kernel, or of a tap
+	taps    int  // runs of a row of the kernel
+	patches bool // runs are too short: they are put together
+	lines   int  // output lines of a unit
+	units   int
+	held    int // input lines of a unit, at most
+	images  int // whole images of a unit, 0 for bands of one
+	bands   int // of an image, when units are bands
+
+	segments, perSegment              int
+	gradCells, inputCells, patchCells int
+	slotCells, partBytes              int
+	slots                             slots          // of memory
+	lists                             slots          // of blocks
+	blocks                            [][]gemm.Block // by slot
+	tiles                             int            // of the product of a unit
+	body, sumBody                     func(lo, hi int)
+	gradBody, inputBody, tileBody     func(lo, hi int)
+	mem, work                         []E
+	parts                             []T
+	shared                            weightUnit[E, T]
+}
+
+// weightUnit is a unit of a group while it is computed.
+type weightUnit[E gemm.Cell, T float] struct {
+	unit
+	mem   []E
+	part  []T
+	group int
+	add   bool
+}
+
+// unit is a range of output lines and the input lines that they need, of
+// all images.
+type unit struct{ o0, o1, i0, i1 int }
+
+const (
+	gradSegments = 16
+	gradResult   = 128 << 10 // elements of a result that has segments
+	shortRun     = 16
+)
+
+func newWeightGrad[E gemm.Cell, T float](g *convGeometry, dw []T, l weightLines[E, T]) *weightGrad[E, T] {
+	c := &weightGrad[E, T]{weightLines: l, g: g, dw: dw}
+	kr := l.kernel()
+	c.depth = (g.ow + l.per() - 1) / l.per()
+	c.columns = l.per()*max(c.depth-1, 0)*g.sw + (g.kw-1)*g.dw + 1
+	c.run, c.taps = g.cg, g.kw
+	if g.dw == 1 {
+		c.run, c.taps = g.kw*g.cg, 1
+	}
+	c.patches = c.run < shortRun
+	line := max(c.columns*g.cg, 1)
+	if c.patches {
+		line += c.depth * g.k
+	}
+	// Whole images while several fit, else bands of lines.
+	if c.images = min(bandCells/max(g.h*line, 1), g.n); c.images >= 1 {
+		c.bands, c.lines, c.held = 1, c.images*g.oh, c.images*g.h
+		c.units = (g.n + c.images - 1) / c.images
+	} else {
+		reach := (g.kh - 1) * g.dh
+		c.lines = min(max((bandCells/line-reach)/g.sh, 1), max(g.oh, 1))
+		c.bands = (g.oh + c.lines - 1) / c.lines
+		c.held = min((c.lines-1)*g.sh+reach+1, g.h)
+		c.units = g.n * c.bands
+	}
+	size := g.o * g.k
+	c.segments = max(min(gradSegments, c.units), 1)
+	if size > gradResult {
+		c.segments = 1
+	}
+	c.perSegment = (c.units + c.segments - 1) / c.segments
+	if c.perSegment > 0 {
+		c.segments = (c.units + c.perSegment - 1) / c.perSegment
+	}
+	c.gradCells = c.lines * c.depth * g.og * l.terms()
+	c.inputCells = (c.held+1)*c.columns*g.cg + kr.Slack()
+	if c.patches {
+		c.patchCells = c.lines*c.depth*g.k + kr.Slack() + shortRun
+	}
+	c.slotCells = c.gradCells + c.inputCells + c.patchCells
+	c.slots = newSlots(min(c.segments, runtime.GOMAXPROCS(0)))
+	c.lists = newSlots(runtime.GOMAXPROCS(0))
+	for range cap(c.lists) {
+		c.blocks = append(c.blocks, make([]gemm.Block, 0, c.lines*l.terms()))
+	}
+	c.partBytes = roundUp64(c.segments * size * sizeOf[T]())
+	c.body = func(lo, hi int) {
+		slot := <-c.slots
+		defer c.slots.give(slot)
+		for s := lo; s < hi; s++ {
+			c.segment(slot, s)
+		}
+	}
+	c.gradBody = func(lo, hi int) { c.gradients(&c.shared, lo, hi) }
+	c.inputBody = func(lo, hi int) { c.inputs(&c.shared, lo, hi) }
+	c.tileBody = func(lo, hi int) { c.product(&c.shared, lo, hi) }
+	c.tiles = g.kh * c.taps * ((c.run + kr.Wide() - 1) / kr.Wide())
+	if c.patches {
+		c.tiles = (g.k + kr.Wide() - 1) / kr.Wide()
+	}
+	add := channels.For[T]().Add
+	c.sumBody = func(lo, hi int) {
+		dw := c.dw[lo:hi]
+		copy(dw, c.parts[lo:hi])
+		for i := 1; i < c.segments; i++ {
+			add(dw, c.parts[i*size+lo:i*size+hi])
+		}
+	}
+	return c
+}
+
+func (c *weightGrad[E, T]) bind(b *Backend) func() error {
+	size := gemm.CellBytes[E]()
+	return func() error {
+		if c.g.rows() == 0 || len(c.dw) == 0 {
+			clear(c.dw)
+			return nil
+		}
+		if err := c.prepare(); err != nil {
+			return err
+		}
+		each := roundUp64(c.slotCells * size)
+		work := c.partBytes + cap(c.slots)*each
+		ws := b.scratch.take(work + cap(c.lists)*c.scratch()*size)
+		c.parts = tensor.Cast[T](ws.t.Bytes(), c.segments*len(c.dw))
+		c.mem = gemm.Cells[E](ws.t.Bytes()[c.partBytes:], cap(c.slots)*each/size)
+		c.work = gemm.Cells[E](ws.t.Bytes()[work:], cap(c.lists)*c.scratch())
+		if c.segments > 1 {
+			parallel(c.segments, 1, c.body)
+		} else {
+			c.body(0, 1) // Which calls all workers itself.
+		}
+		parallel(len(c.dw), 4096, c.sumBody)
+		c.parts, c.mem, c.work, c.shared = nil, nil, nil, weightUnit[E, T]{}
+		b.scratch.give(ws)
+		return nil
+	}
+}
+
+// unitAt returns unit u.
+func (c *weightGrad[E, T]) unitAt(u int) unit {
+	g := c.g
+	if c.images > 0 {
+		n0, n1 := u*c.images, min((u+1)*c.images, g.n)
+		return unit{n0 * g.oh, n1 * g.oh, n0 * g.h, n1 * g.h}
+	}
+	n, i0 := u/c.bands, u%c.bands*c.lines
+	i1 := min(i0+c.lines, g.oh)
+	h0, h1 := max(i0*g.sh-g.top, 0), min((i1-1)*g.sh-g.top+(g.kh-1)*g.dh+1, g.h)
+	return unit{n*g.oh + i0, n*g.oh + i1, n*g.h + h0, n*g.h + max(h0, h1)}
+}
+
+// segment computes the partial result of segment s.
+func (c *weightGrad[E, T]) segment(slot, s int) {
+	each := len(c.mem) / cap(c.slots)
+	w := weightUnit[E, T]{mem: c.mem[slot*each : slot*each+c.slotCells], part: c.parts[s*len(c.dw) : (s+1)*len(c.dw)]}
+	for u := s * c.perSegment; u < min((s+1)*c.perSegment, c.units); u++ {
+		w.unit, w.add = c.unitAt(u), u > s*c.perSegment
+		for w.group = range c.g.groups {
+			c.step(&w)
+		}
+	}
+}
+
+// step adds a unit of a group to its partial result.
+func (c *weightGrad[E, T]) step(w *weightUnit[E, T]) {
+	if c.segments > 1 {
+		c.gradients(w, 0, w.o1-w.o0)
+		c.inputs(w, 0, w.i1-w.i0)
+	} else {
+		// All workers share a large result.
+		c.shared = *w
+		parallel(w.o1-w.o0, lineGrain(c.depth*c.g.og), c.gradBody)
+		parallel(w.i1-w.i0, lineGrain(c.columns*c.g.cg), c.inputBody)
+	}
+	if c.patches {
+		c.join(w)
+	}
+	if c.segments > 1 {
+		c.product(w, 0, c.tiles)
+	} else {
+		parallel(c.tiles, 1, c.tileBody)
+	}
+}
+
+// lineGrain is how many lines of so many cells a worker takes at once.
+func lineGrain(cells int) int { return max(16384/max(cells, 1), 1) }
+
+func (c *weightGrad[E, T]) scratchOf(list int) []E {
+	n := c.scratch()
+	return c.work[list*n : (list+1)*n]
+}
+
+func (c *weightGrad[E, T]) gradsOf(w *weightUnit[E, T]) []E { return w.mem[:c.gradCells] }
+
+func (c *weightGrad[E, T]) inputsOf(w *weightUnit[E, T]) []E {
+	return w.mem[c.gradCells : c.gradCells+c.inputCells]
+}
+
+// gradients lays out the gradients of output lines [lo,hi) of a unit.
+func (c *weightGrad[E, T]) gradients(w *weightUnit[E, T], lo, hi int) {
+	row, grad := c.depth*c.g.og, c.gradsOf(w)
+	for t := range c.terms() {
+		for l := lo; l < hi; l++ {
+			at := (t*c.lines + l) * row
+			c.gradient(grad[at:at+row], w.o0+l, w.group, t)
+		}
+	}
+}
+
+// inputs lays out the input lines [lo,hi) of a unit.
+func (c *weightGrad[E, T]) inputs(w *weightUnit[E, T], lo, hi int) {
+	row, input := c.columns*c.g.cg, c.inputsOf(w)
+	list := <-c.lists
+	defer c.lists.give(list)
+	scratch := c.scratchOf(list)
+	for l := lo; l < hi; l++ {
+		c.input(input[l*row:(l+1)*row], w.i0+l, w.group, scratch)
+	}
+}
+
+// join writes the patches of a unit: for each cell of the output the k cells
+// of the input under the kernel.
+func (c *weightGrad[E, T]) join(w *weightUnit[E, T]) {
+	g := c.g
+	input, patch := c.inputsOf(w), w.mem[c.gradCells+c.inputCells:]
+	row, step := c.columns*g.cg, c.per()*g.sw*g.cg
+	clear(input[c.held*row : (c.held+1)*row])
+	for l := w.o0; l < w.o1; l++ {
+		n, i := l/g.oh, l%g.oh
+		for p := range c.depth {
+			dst := patch[((l-w.o0)*c.depth+p)*g.k:]
+			for a := range g.kh {
+				at := c.held * row // Zeros.
+				if ih := i*g.sh - g.top + a*g.dh; ih >= 0 && ih < g.h {
+					at = (n*g.h + ih - w.i0) * row
+				}
+				for t := range c.taps {
+					d, s := dst[(a*c.taps+t)*c.run:], input[at+p*step+t*g.dw*g.cg:]
+					if c.run <= 4 {
+						// What is written too much is written again.
+						*(*[4]E)(d) = *(*[4]E)(s)
+					} else {
+						copy(d[:c.run], s)
+					}
+				}
+			}
+		}
+	}
+}
+
+// product adds tiles [lo,hi) of the product of a unit to the partial result.
+// A tile is a panel of the inputs under a run of taps.
+func (c *weightGrad[E, T]) product(w *weightUnit[E, T], lo, hi int) {
+	list := <-c.lists
+	defer c.lists.give(list)
+	g, kr := c.g, c.kernel()
+	grad := c.gradsOf(w)
+	dw := w.part[w.group*g.og*g.k:]
+	if c.patches {
+		blocks := c.blocks[list][:0]
+		for t := range c.terms() {
+			blocks = append(blocks, gemm.Block{A: t * c.lines * c.depth * g.og})
+		}
+		patch := w.mem[c.gradCells+c.inputCells:]
+		for t := lo; t < hi; t++ {
+			j := t * kr.Wide()
+			kr.Tile(blocks, g.og, (w.o1-w.o0)*c.depth, grad, 1, g.og, patch[j:], g.k, dw[j:], g.k, min(g.k-j, kr.Wide()), w.add)
+		}
+		return
+	}
+	var blocks []gemm.Block
+	listed := -1
+	input, panels := c.inputsOf(w), (c.run+kr.Wide()-1)/kr.Wide()
+	for t := lo; t < hi; t++ {
+		run, j := t/panels, t%panels*kr.Wide()
+		if a := run / c.taps; a != listed {
+			listed, blocks = a, c.list(c.blocks[list][:0], w, a)
+		}
+		cols := min(c.run-j, kr.Wide())
+		out := dw[run*c.run+j:]
+		if len(blocks) > 0 {
+			kr.Tile(blocks, g.og, c.depth, grad, 1, g.og, input[run%c.taps*g.dw*g.cg+j:], c.per()*g.sw*g.cg, out, g.k, cols, w.add)
+			continue
+		}
+		for o := 0; o < g.og && !w.add; o++ {
+			clear(out[o*g.k : o*g.k+cols])
+		}
+	}
+}
+
+// list returns the products of the lines of a unit with row a of the kernel.
+func (c *weightGrad[E, T]) list(blocks []gemm.Block, w *weightUnit[E, T], a int) []gemm.Block {
+	g := c.g
+	for t := range c.terms() {
+		for l := w.o0; l < w.o1; l++ {
+			n, ih := l/g.oh, l%g.oh*g.sh-g.top+a*g.dh
+			if ih >= 0 && ih < g.h {
+				blocks = append(blocks, gemm.Block{A: (t*c.lines + l - w.o0) * c.depth * g.og, B: (n*g.h + ih - w.i0) * c.columns * g.cg})
+			}
+		}
+	}
+	return blocks
+}
+
+// floatLines are operands in floats.
+type floatLines[T float] struct {
+	g  *convGeometry
+	kr gemm.Kernel[T, T]
+	dy []T
+	x  *operand[T]
+}
+
+func newFloatLines[T float](g *convGeometry, dy []T, x *operand[T]) *floatLines[T] {
+	return &floatLines[T]{g, gemm.FloatKernel[T](), dy, x}
+}
+
+func (f *floatLines[T]) kernel() *gemm.Kernel[T, T] { return &f.kr }
+func (f *floatLines[T]) terms() int                 { return 1 }
+func (f *floatLines[T]) per() int                   { return 1 }
+func (f *floatLines[T]) prepare() error             { f.x.prepare(); return nil }
+func (f *floatLines[T]) scratch() int               { return 0 }
+
+func (f *floatLines[T]) gradient(dst []T, l, group, _ int) {
+	g := f.g
+	copyRows(dst, g.og, f.dy[l*g.ow*g.o+group*g.og:], g.o, g.ow, g.og)
+}
+
+func (f *floatLines[T]) input(dst []T, l, group int, _ []T) {
+	g := f.g
+	before, n := g.columnsIn(len(dst) / g.cg)
+	clear(dst[:before*g.cg])
+	in := dst[before*g.cg : (before+n)*g.cg]
+	switch at := l*g.line + group*g.cg; {
+	case f.x.float != nil:
+		copyRows(in, g.cg, f.x.float[at:], g.c, n, g.cg)
+	case g.groups == 1:
+		f.x.expand(in, at)
+	default:
+		for i := range n {
+			f.x.expand(in[i*g.cg:(i+1)*g.cg], at+i*g.c)
+		}
+	}
+	clear(dst[(before+n)*g.cg:])
+}
+
+// columnsIn returns, for a line of the input from column -left on with so
+// many columns, how many come before the first of the image and how many are
+// of the image.
+func (g *convGeometry) columnsIn(columns int) (before, n int) {
+	before = min(g.left, columns)
+	return before, min(g.w, columns-before)
+}
+
+// pairLines are gradients in bfloat16 and inputs as codes, two positions in
+// a cell. The scale multiplies the gradients.
+type pairLines struct {
+	g     *convGeometry
+	kr    gemm.PairKernel
+	dy    []float32
+	x     *operand[float32]
+	count int
+	zero  int32
+}
+
+func newPairLines(g *convGeometry, dy []float32, x *operand[float32], terms int) *pairLines {
+	return &pairLines{g: g, kr: gemm.BF16Kernel(), dy: dy, x: x, count: terms}
+}
+
+func (p *pairLines) kernel() *gemm.Kernel[uint32, float32] { return &p.kr.Kernel }
+func (p *pairLines) terms() int                            { return p.count }
+func (p *pairLines) per() int                              { return 2 }
+
+func (p *pairLines) prepare() (err error) {
+	p.zero, err = p.x.zeroPoint()
+	return err
+}
+
+// codes is how many codes of a padded line the cells of columns columns need.
+func (p *pairLines) codes(columns int) int { return (columns + p.g.sw) * p.g.cg }
+
+func (p *pairLines) scratch() int {
+	g := p.g
+	return p.codes(2*max((g.ow+1)/2-1, 0)*g.sw+(g.kw-1)*g.dw+1)/4 + 1
+}
+
+func (p *pairLines) gradient(dst []uint32, l, group, term int) {
+	g := p.g
+	p.kr.PairRows(g.ow, g.og, dst, g.og, p.dy[l*g.ow*g.o+group*g.og:], g.o, p.x.scale[0], term > 0)
+}
+
+func (p *pairLines) input(dst []uint32, l, group int, scratch []uint32) {
+	g := p.g
+	columns := len(dst) / g.cg
+	// A line of codes with the code of 0 on both sides.
+	line := gemm.Bytes(scratch)[:p.codes(columns)]
+	before, n := g.columnsIn(columns + g.sw)
+	fill(line[:before*g.cg], byte(p.zero))
+	copyRows(line[before*g.cg:], g.cg, p.x.codes[l*g.line+group*g.cg:], g.c, n, g.cg)
+	fill(line[(before+n)*g.cg:], byte(p.zero))
+	p.kr.CodePairs(len(dst), dst, line, g.sw*g.cg, p.zero, p.x.signed)
+}
