@@ -148,6 +148,10 @@ func newInputGrad[E gemm.Cell, T float](g *convGeometry, dx, dy []T, t inputTerm
 
 func (c *inputGrad[E, T]) bind(b *Backend) func() error {
 	size := gemm.CellBytes[E]()
+	off := roundUp64(c.weightCells * size)
+	each := roundUp64(c.slotCells*size) / size
+	workspace := off + cap(c.slots)*each*size
+	b.scratch.need(workspace)
 	return func() error {
 		if len(c.dx) == 0 {
 			return nil
@@ -157,9 +161,7 @@ func (c *inputGrad[E, T]) bind(b *Backend) func() error {
 			return nil
 		}
 		c.prepare()
-		off := roundUp64(c.weightCells * size)
-		each := roundUp64(c.slotCells*size) / size
-		ws := b.scratch.take(off + cap(c.slots)*each*size)
+		ws := b.scratch.take(workspace)
 		c.bank, c.mem = gemm.Cells[E](ws.t.Bytes(), c.weightCells), gemm.Cells[E](ws.t.Bytes()[off:], cap(c.slots)*each)
 		parallel(c.g.groups*c.g.kh*c.g.kw, max(32768/max(c.g.og*c.g.cg, 1), 1), c.weightBody)
 		parallel(c.g.n*c.bands, c.grain, c.body)

@@ -195,6 +195,10 @@ func newWeightGrad[E gemm.Cell, T float](g *convGeometry, dw []T, l weightLines[
 
 func (c *weightGrad[E, T]) bind(b *Backend) func() error {
 	size := gemm.CellBytes[E]()
+	each := roundUp64(c.slotCells * size)
+	work := c.partBytes + cap(c.slots)*each
+	workspace := work + cap(c.lists)*c.scratch()*size
+	b.scratch.need(workspace)
 	return func() error {
 		if c.g.rows() == 0 || len(c.dw) == 0 {
 			clear(c.dw)
@@ -203,9 +207,7 @@ func (c *weightGrad[E, T]) bind(b *Backend) func() error {
 		if err := c.prepare(); err != nil {
 			return err
 		}
-		each := roundUp64(c.slotCells * size)
-		work := c.partBytes + cap(c.slots)*each
-		ws := b.scratch.take(work + cap(c.lists)*c.scratch()*size)
+		ws := b.scratch.take(workspace)
 		c.parts = tensor.Cast[T](ws.t.Bytes(), c.segments*len(c.dw))
 		c.mem = gemm.Cells[E](ws.t.Bytes()[c.partBytes:], cap(c.slots)*each/size)
 		c.work = gemm.Cells[E](ws.t.Bytes()[work:], cap(c.lists)*c.scratch())
