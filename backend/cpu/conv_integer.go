@@ -321,11 +321,9 @@ func (p *codeConv[A]) run() error {
 	if int32(A(p.zx)) != p.zx {
 		return fmt.Errorf("cpu: zero point %d of the input is no code of its type", p.zx)
 	}
-	for i := range p.pad {
-		p.pad[i] = A(p.zx)
-	}
-	for i := range p.padLine {
-		p.padLine[i] = byte(A(p.zx))
+	if z := A(p.zx); p.padLine[0] != byte(z) {
+		fill(p.pad, z)
+		fill(p.padLine, byte(z))
 	}
 	s := p.b.scratch.take(p.size.total)
 	defer p.b.scratch.give(s)

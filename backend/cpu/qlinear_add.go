@@ -4,21 +4,22 @@ import (
 	"runtime"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
 
 func init() {
-	codes := []tensor.DType{tensor.I8, tensor.U8}
-	register(backend.QLinearAdd{}, kernel{types: codes, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+	types := []tensor.DType{tensor.I8, tensor.U8}
+	register(backend.QLinearAdd{}, kernel{types: types, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		o := op.(backend.QLinearAdd)
 		return bindCodePair(b, codePair{o.Rule, o.Scheme, o.Lo, o.Hi, pairAdd}, out, in)
 	}})
-	register(backend.QLinearSub{}, kernel{types: codes, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+	register(backend.QLinearSub{}, kernel{types: types, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		o := op.(backend.QLinearSub)
 		return bindCodePair(b, codePair{o.Rule, o.Scheme, o.Lo, o.Hi, pairSub}, out, in)
 	}})
-	register(backend.QLinearMul{}, kernel{types: codes, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+	register(backend.QLinearMul{}, kernel{types: types, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		o := op.(backend.QLinearMul)
 		return bindCodePair(b, codePair{o.Rule, o.Scheme, o.Lo, o.Hi, pairMul}, out, in)
 	}})
@@ -103,9 +104,9 @@ func bindCodePairs[T, A, B quant.Code](b *Backend, o codePair, out, in []*tensor
 			m = mask[lo/8:]
 		}
 		if o.kind == pairMul {
-			quant.MulCodes(&product, z[lo:hi], m, a, c, 0, k)
+			codes.MulCodes(&product, z[lo:hi], m, a, c)
 		} else {
-			quant.AddCodes(&sum, z[lo:hi], m, a, c, 0, k)
+			codes.AddCodes(&sum, z[lo:hi], m, a, c)
 		}
 	}
 	return func() error {

@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/cpu/internal/codes"
@@ -39,15 +40,26 @@ type requantizer struct {
 	sx, sw, sy []float32
 	zy, bias   []int32
 
-	add []int32 // offset + bias
-	m   []quant.Multiplier
-	sum *codes.Requantizer
+	add  []int32 // offset + bias
+	m    []quant.Multiplier
+	sum  *codes.Requantizer
+	last preparation
+}
+
+// preparation is what a requantizer was last prepared for.
+type preparation struct {
+	valid  bool
+	sx, sy float32
+	zy     int32
+	sw     []float32
+	add    []int32
 }
 
 // epilogue returns the epilogue that writes codes and mask, out.
 func (q *requantizer) epilogue(p codeProduct, out []*tensor.Tensor) accEpilogue {
 	q.add = make([]int32, p.cols)
 	q.m = make([]quant.Multiplier, min(len(q.sw), p.cols))
+	q.last = preparation{sw: make([]float32, len(q.sw)), add: make([]int32, p.cols)}
 	q.sum = codes.NewRequantizer(q.rule, p.cols)
 	var mask []byte
 	if out[1] != nil {
@@ -74,6 +86,15 @@ func finishCodes[T quant.Code](q *requantizer, dst []T, mask []byte) func(gemm.I
 // prepare reads scales and zero points, which may have changed since the last
 // run.
 func (q *requantizer) prepare(offset []int32) error {
+	copy(q.add, offset)
+	for i, v := range q.bias {
+		q.add[i] += v
+	}
+	p := &q.last
+	if p.valid && p.sx == q.sx[0] && p.sy == q.sy[0] && p.zy == q.zy[0] && slices.Equal(p.sw, q.sw) && slices.Equal(p.add, q.add) {
+		return nil
+	}
+	p.valid = false
 	lo, hi := q.scheme.Range()
 	sy := q.sy[0]
 	zero := q.zy[0]
@@ -87,11 +108,10 @@ func (q *requantizer) prepare(offset []int32) error {
 		}
 	}
 	lo, hi = codeBounds(q.rule, q.lo, q.hi, sy, zero, lo, hi)
-	copy(q.add, offset)
-	for i, v := range q.bias {
-		q.add[i] += v
-	}
 	q.sum.Set(q.add, q.m, zero, lo, hi)
+	p.valid, p.sx, p.sy, p.zy = true, q.sx[0], sy, zero
+	copy(p.sw, q.sw)
+	copy(p.add, q.add)
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 func main() {
 	name := flag.String("isa", "", "instruction set: avx2 or avx512")
 	blocks := flag.Bool("blocks", false, "the loops over blocks of sums, instead of those over elements")
+	pairs := flag.Bool("pairs", false, "the loops over two tensors of codes, instead of those over elements")
 	flag.Parse()
 	ConstraintExpr("amd64,!purego")
 	var s isa
@@ -31,6 +32,14 @@ func main() {
 		s.requantizeBlockFixed(true)
 		s.requantizeBlockFixed(false)
 		s.dequantizeBlock()
+		Generate()
+		return
+	}
+	if *pairs {
+		for _, product := range []bool{false, true} {
+			s.pair(product, true)
+			s.pair(product, false)
+		}
 		Generate()
 		return
 	}

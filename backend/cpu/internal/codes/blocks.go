@@ -14,13 +14,14 @@ func RequantizeBlock[T quant.Code](q *Requantizer, dst []T, mask []byte, b gemm.
 	if b.Hi == b.Lo || b.To == b.From {
 		return
 	}
+	from := b.Lo*q.channels + b.From
+	if q.words && (mask == nil || q.channels%8 == 0) &&
+		requantizeBlock(q, bytesOf(dst[from:(b.Hi-1)*q.channels+b.To]), mask, from, signed[T](), b) {
+		return
+	}
 	if b.From == 0 && b.To == q.channels && b.Stride == q.channels {
 		lo, hi := b.Lo*q.channels, b.Hi*q.channels
 		Requantize(q, dst[lo:hi], bitsFrom(mask, lo, hi), b.Acc[:hi-lo])
-		return
-	}
-	from := b.Lo*q.channels + b.From
-	if q.words && requantizeBlock(q, bytesOf(dst[from:(b.Hi-1)*q.channels+b.To]), mask, from, signed[T](), b) {
 		return
 	}
 	n := b.To - b.From
