@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the simulator of all kernels into ${GOQAT_CACHE:-.cache}/cuda/sim and
 # prints the path of the library, for GOQAT_CUDA_DRIVER. With an argument the
-# kernels are those of csrc/sim/testdata instead.
+# kernels are those of csrc/sim/test instead.
 #
 # Exit code 77: it cannot be built here; the last line says why.
 set -euo pipefail
@@ -16,7 +16,7 @@ out=$cuda/sim
 kernels=()
 if [ "${1:-}" = testdata ]; then
   out=$cuda/sim-test
-  kernels=(KERNELS="$(cd csrc/sim && echo testdata/*.cu)")
+  kernels=(KERNELS="$(cd csrc/sim && echo test/*.cu)")
 fi
 mkdir -p "$out"
 # One build at a time: tests of several packages may ask for it.

@@ -82,10 +82,10 @@ unsigned thread_at(Worker* w, unsigned i) {
   switch (order) {
     case Order::descending: return w->count - 1 - i;
     case Order::shuffled: {
-      // An odd multiplier permutes whole warps of a block.
+      // Warps in turn from another one in each block, backwards.
       unsigned warps = w->count / 32;
-      if (warps == 0 || i >= warps * 32) return i;
-      return (i / 32 * 7 + w->block_epoch) % warps * 32 + i % 32;
+      if (i >= warps * 32) return i;
+      return (warps - 1 - i / 32 + w->block_epoch) % warps * 32 + i % 32;
     }
     default: return i;
   }
@@ -192,10 +192,10 @@ void run_block(Worker* w) {
   w->races = true;
   w->warp_sync.assign((w->count + 31) / 32, 0);
   for (Static& s : w->statics) std::fill_n(w->open.begin() + s.offset, s.size, 0);
-  std::fill_n(w->open.begin() + w->dynamic_offset, w->shared_used > 0 ? w->counters.dynamic_shared : 0, 0);
+  std::fill_n(w->open.begin(), w->dynamic_open, 0);
   w->statics.clear();
   // Dynamic shared memory first, static arrays behind it, a gap between.
-  w->dynamic_offset = 0;
+  w->dynamic_open = l.dynamic_shared;
   w->counters.dynamic_shared = l.dynamic_shared;
   std::fill_n(w->open.begin(), l.dynamic_shared, 1);
   w->shared_used = (l.dynamic_shared + 63) / 64 * 64 + 64;

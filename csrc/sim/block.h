@@ -81,8 +81,7 @@ struct Worker {
   bool races = true;  // are looked for
   std::vector<uint16_t> warp_sync;
   std::vector<Static> statics;
-  size_t shared_used = 0, dynamic_offset = 0;
-  int static_count = 0;
+  size_t shared_used = 0, dynamic_open = 0;
   // The result.
   int code = 0;
   std::string message;

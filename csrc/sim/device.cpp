@@ -417,6 +417,7 @@ void goqatsim_reset(void) {
   std::lock_guard<std::mutex> g(big);
   streams_reset();
   graphs_reset();
+  modules_reset();
   initialized = false;
   faults.clear();
   calls.clear();

@@ -73,6 +73,7 @@ struct Capture {
   CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
   uint64_t thread = 0;
   bool broken = false;
+  bool over = false;  // events may still refer to it
   std::set<Stream*> streams;
 };
 
@@ -140,6 +141,7 @@ CUresult unsafe_call();
 bool capturing(const std::shared_ptr<Stream>& s);
 void streams_reset();
 void graphs_reset();
+void modules_reset();
 size_t live_streams();
 size_t live_events();
 size_t live_graphs();

@@ -64,6 +64,10 @@ typedef struct {
 int goqatsim_kernel_count(const char* name, goqatsim_kernel* out);
 void goqatsim_kernel_clear(void);
 
+// The heads of all compiled kernels of a target as PTX without code, which
+// cuModuleLoadData takes: for tests of the simulator itself.
+const char* goqatsim_ptx(int target);
+
 // Forbids or allows access to a part of an allocation, so that an allocator of
 // parts can have the ends of parts checked.
 void goqatsim_forbid(uint64_t p, size_t n);

@@ -31,14 +31,42 @@
 #define GOQAT_ARCH 80
 #endif
 
-// Vector types.
-#define GOQAT_VECTOR(T, name, bytes)                          \
-  struct alignas(bytes / 2) name##2 { T x, y; };              \
-  struct name##3 { T x, y, z; };                              \
-  struct alignas(bytes) name##4 { T x, y, z, w; };            \
-  inline name##2 make_##name##2(T x, T y) { return {x, y}; }  \
-  inline name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; } \
-  inline name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
+// Vector types. A copy checks the addresses, as a GPU faults on vectors that do
+// not lie at a multiple of their size; the compiler may split the access itself.
+namespace sim {
+template <size_t n>
+inline void check_vector(const volatile void* p) {
+  uintptr_t at = (uintptr_t)p;
+  __asm__("" : "+r"(at));  // Else the type's alignment is taken for granted.
+  if (at % n) misaligned_vector(at, n);
+}
+}  // namespace sim
+#define GOQAT_COPY(name, bytes, ...)               \
+  name() = default;                                \
+  name(const name& o) { *this = o; }               \
+  name& operator=(const name& o) {                 \
+    sim::check_vector<bytes>(this);                \
+    sim::check_vector<bytes>(&o);                  \
+    __VA_ARGS__;                                   \
+    return *this;                                  \
+  }
+#define GOQAT_VECTOR2(T, name, bytes)                                \
+  struct alignas(bytes) name {                                       \
+    T x, y;                                                          \
+    name(T a, T b) : x(a), y(b) {}                                   \
+    GOQAT_COPY(name, bytes, x = o.x, y = o.y)                        \
+  };                                                                 \
+  inline name make_##name(T x, T y) { return name(x, y); }
+#define GOQAT_VECTOR(T, stem, bytes)                                                \
+  GOQAT_VECTOR2(T, stem##2, bytes / 2)                                              \
+  struct stem##3 { T x, y, z; };                                                    \
+  inline stem##3 make_##stem##3(T x, T y, T z) { return {x, y, z}; }                \
+  struct alignas(bytes) stem##4 {                                                   \
+    T x, y, z, w;                                                                   \
+    stem##4(T a, T b, T c, T d) : x(a), y(b), z(c), w(d) {}                         \
+    GOQAT_COPY(stem##4, bytes, x = o.x, y = o.y, z = o.z, w = o.w)                  \
+  };                                                                                \
+  inline stem##4 make_##stem##4(T x, T y, T z, T w) { return stem##4(x, y, z, w); }
 GOQAT_VECTOR(signed char, char, 4)
 GOQAT_VECTOR(unsigned char, uchar, 4)
 GOQAT_VECTOR(short, short, 8)
@@ -46,13 +74,9 @@ GOQAT_VECTOR(unsigned short, ushort, 8)
 GOQAT_VECTOR(int, int, 16)
 GOQAT_VECTOR(unsigned int, uint, 16)
 GOQAT_VECTOR(float, float, 16)
-#undef GOQAT_VECTOR
-struct alignas(16) double2 { double x, y; };
-struct alignas(16) longlong2 { long long x, y; };
-struct alignas(16) ulonglong2 { unsigned long long x, y; };
-inline double2 make_double2(double x, double y) { return {x, y}; }
-inline longlong2 make_longlong2(long long x, long long y) { return {x, y}; }
-inline ulonglong2 make_ulonglong2(unsigned long long x, unsigned long long y) { return {x, y}; }
+GOQAT_VECTOR2(double, double2, 16)
+GOQAT_VECTOR2(long long, longlong2, 16)
+GOQAT_VECTOR2(unsigned long long, ulonglong2, 16)
 struct dim3 { unsigned x = 1, y = 1, z = 1; };
 
 // Where the thread is. The values are read by inline assembly, which the
@@ -93,8 +117,8 @@ inline u32 shared_address(const void* p) { return sim::shared_offset(p); }
 #define __syncthreads_or(p) (sim::barrier_count(__LINE__, (p) != 0) > 0)
 #define __syncthreads_and(p) (sim::barrier_count(__LINE__, (p) == 0) == 0)
 inline void __syncwarp(u32 mask = 0xffffffffu) { sim::warp_sync(mask); }
-inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-inline void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+inline void __threadfence() { sim::fence(); }
+inline void __threadfence_block() { sim::fence(); }
 
 // Warps.
 template <typename T>

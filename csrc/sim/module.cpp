@@ -102,6 +102,7 @@ CUresult load_noted(CUmodule* out, const char* image, std::string* log) {
 }  // namespace
 
 size_t live_modules() { return modules.size(); }
+void modules_reset() { modules.clear(); }
 
 int check_launch(CUfunction f, const unsigned* grid, const unsigned* block, unsigned shared) {
   uint64_t threads = (uint64_t)block[0] * block[1] * block[2];
@@ -175,6 +176,19 @@ int run_kernel(const Work& w, int device) {
 using namespace sim;
 
 extern "C" {
+
+const char* goqatsim_ptx(int target) {
+  thread_local std::string text;
+  text = ".version 8.2\n.target sm_" + std::to_string(target) + "\n";
+  for (const Function& f : functions()) {
+    if (f.target != target) continue;
+    text += ".visible .entry " + f.name + "(\n";
+    for (size_t i = 0; i < f.sizes.size(); i++)
+      text += ".param .align " + std::to_string(f.aligns[i]) + " .b8 p" + std::to_string(i) + "[" + std::to_string(f.sizes[i]) + "]" + (i + 1 < f.sizes.size() ? ",\n" : "\n");
+    text += ")\n{\n}\n";
+  }
+  return text.c_str();
+}
 
 CUresult cuModuleLoadData(CUmodule* m, const void* image) {
   GOQAT_API(needs_context);

@@ -20,7 +20,8 @@ std::map<Stream*, std::shared_ptr<Stream>> streams;
 std::map<Event*, std::shared_ptr<Event>> events;
 std::shared_ptr<Stream> null_streams[max_devices];
 std::vector<std::weak_ptr<Capture>> captures;
-std::condition_variable_any settled, callbacks;
+// Never destroyed: threads wait for them when the process ends.
+std::condition_variable_any &settled = *new std::condition_variable_any, &callbacks = *new std::condition_variable_any;
 std::vector<std::weak_ptr<Stream>> with_callbacks;
 bool callback_thread = false;
 thread_local bool in_callback = false;
@@ -198,7 +199,7 @@ CUresult unsafe_call() {
   if (in_callback) return CUDA_ERROR_NOT_PERMITTED;
   for (size_t i = 0; i < captures.size();) {
     auto c = captures[i].lock();
-    if (!c) {
+    if (!c || c->over) {
       captures.erase(captures.begin() + (long)i);
       continue;
     }
@@ -254,6 +255,7 @@ CUresult end_capture(const std::shared_ptr<Stream>& s, Nodes* out) {
   }
   bool whole = joined.size() == c->nodes.size();
   for (Stream* o : c->streams) o->capture.reset(), o->tail.clear();
+  c->over = true;
   if (c->broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
   if (!whole) return CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
   *out = c->nodes;
@@ -339,7 +341,7 @@ CUresult cuStreamWaitEvent(CUstream h, CUevent eh, unsigned) {
   auto s = stream_of(h);
   auto e = event_of(eh);
   if (!s || !e) return CUDA_ERROR_INVALID_HANDLE;
-  if (e->capture && !e->capture->nodes.empty() + !e->tail.empty() + (e->capture->origin != nullptr) > 0 && e->capture.use_count() > 1) {
+  if (e->capture && !e->capture->over) {
     // The event was recorded in a capture: this stream joins it.
     if (s->capture && s->capture != e->capture) return CUDA_ERROR_STREAM_CAPTURE_MERGE;
     if (!s->capture) {
@@ -413,7 +415,7 @@ CUresult cuEventQuery(CUevent h) {
   GOQAT_API(needs_context);
   auto e = event_of(h);
   if (!e) return CUDA_ERROR_INVALID_HANDLE;
-  if (e->capture && e->capture.use_count() > 1) return CUDA_ERROR_CAPTURED_EVENT;
+  if (e->capture && !e->capture->over) return CUDA_ERROR_CAPTURED_EVENT;
   if (!e->ever || e->stream->done >= e->ticket) return (CUresult)sticky(e->device);
   run_to(e->stream, e->stream->done + 1);
   if (sticky(e->device)) return (CUresult)sticky(e->device);
@@ -424,7 +426,7 @@ CUresult cuEventSynchronize(CUevent h) {
   GOQAT_API(needs_context);
   auto e = event_of(h);
   if (!e) return CUDA_ERROR_INVALID_HANDLE;
-  if (e->capture && e->capture.use_count() > 1) return CUDA_ERROR_CAPTURED_EVENT;
+  if (e->capture && !e->capture->over) return CUDA_ERROR_CAPTURED_EVENT;
   CUresult r = unsafe_call();
   if (r) return r;
   count_sync();

@@ -162,6 +162,8 @@ void combine_mma_f32(uint32_t mask, void* const* arguments) {
 
 }  // namespace
 
+void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
 void warp_sync(uint32_t mask) { arrive(Collective::sync, mask, nullptr, combine_sync); }
 
 uint64_t shuffle_bits(uint32_t mask, uint64_t bits, int from) {
@@ -229,6 +231,8 @@ uint32_t shared_offset(const void* p) {
   if (!in_shared(p)) fault(illegal_address, "%p is not in shared memory", p);
   return (uint32_t)((uint64_t)p - (uint64_t)here.worker->shared);
 }
+
+void misaligned_vector(uintptr_t p, size_t n) { fault(misaligned, "a vector of %zu bytes at %p, which is no multiple of that", n, (void*)p); }
 
 void before_load(const void* p, size_t n) {
   if ((uintptr_t)p % n) fault(misaligned, "read of %zu bytes at %p, which is no multiple of that", n, p);

@@ -9,6 +9,7 @@ namespace sim {
 
 inline unsigned lane() { return here.lane; }
 void warp_sync(uint32_t mask);
+void fence();
 // shuffle_bits returns the bits of the lane from.
 uint64_t shuffle_bits(uint32_t mask, uint64_t bits, int from);
 uint32_t ballot(uint32_t mask, int predicate);
@@ -27,6 +28,7 @@ void before_atomic(void* p, size_t n);
 // before_load and before_store check an access, alignment included.
 void before_load(const void* p, size_t n);
 void before_store(void* p, size_t n);
+[[noreturn]] void misaligned_vector(uintptr_t p, size_t n);
 
 template <typename T>
 inline T shuffle(uint32_t mask, T v, int from) {

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Tests the simulator itself: each of its operations and each fault it must
+# notice. Arguments choose tests by parts of their names.
+#
+# Exit code 77: it cannot be built here; the last line says why.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+sim=$(scripts/build-sim.sh testdata) || { status=$?; echo "$sim"; exit $status; }
+env=$(scripts/cuda-env.sh packages) || { status=$?; exit $status; }
+eval "$env"
+sim=$(tail -n 1 <<<"$sim")
+out=$(dirname "$sim")
+make -s --no-print-directory -j"$(nproc)" -C csrc/sim/test OUT="$out/test" CUDA_FLAGS="$CGO_CFLAGS" CUDA_LIBS="$CGO_LDFLAGS" >&2
+GOQAT_CUDA_DRIVER=$sim "$out/test/sim-test" "$@"
