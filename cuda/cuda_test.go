@@ -320,8 +320,8 @@ func TestErrorCodes(t *testing.T) {
 	} {
 		e := &cuda.Error{Code: code, Name: "X", Call: "f"}
 		require.ErrorIs(t, e, want, "code %d", code)
-		require.Equal(t, want == cuda.ErrLost, e.Sticky(), "code %d", code)
-		require.Equal(t, want == cuda.ErrLost, cuda.Sticky(e), "code %d", code)
+		require.Equal(t, errors.Is(want, cuda.ErrLost), e.Sticky(), "code %d", code)
+		require.Equal(t, e.Sticky(), cuda.Sticky(e), "code %d", code)
 	}
 	require.NotErrorIs(t, &cuda.Error{Code: 1}, cuda.ErrLost)
 	require.Contains(t, (&cuda.MemoryError{Need: 3 << 30, Free: 20 << 20, Total: 80 << 30, Err: io.EOF}).Error(), "needs 3072 MiB, the device has 20 MiB free of 80 GiB")

@@ -82,6 +82,28 @@ func TestMemoryIsCollected(t *testing.T) {
 	runtime.KeepAlive(x)
 }
 
+// TestReleasedMemoryHasOneOwner: the garbage collector, when it finds a buffer
+// that was released by hand, leaves its memory to the next owner.
+func TestReleasedMemoryHasOneOwner(t *testing.T) {
+	b := open(t)
+	p := func() cuda.Ptr {
+		x, err := b.Alloc(tensor.Of(tensor.U8, 1<<20))
+		require.NoError(t, err)
+		b.Release([]backend.Buffer{x}, nil)
+		return x.(*Buffer).ptr
+	}()
+	y, err := b.Alloc(tensor.Of(tensor.U8, 1<<20))
+	require.NoError(t, err)
+	require.Equal(t, p, y.(*Buffer).ptr)
+	require.NoError(t, b.Sync(context.Background())) // Nothing pending refers to the first.
+	collect()
+	collect()
+	z, err := b.Alloc(tensor.Of(tensor.U8, 1<<20))
+	require.NoError(t, err)
+	require.NotEqual(t, p, z.(*Buffer).ptr)
+	runtime.KeepAlive(y)
+}
+
 // fakeQuant binds a quantizer of n values to new buffers.
 func fakeQuant(t testing.TB, b backend.Backend, x []float32) (k backend.Kernel, in, out []backend.Buffer) {
 	ctx := context.Background()
@@ -246,6 +268,55 @@ func TestParameters(t *testing.T) {
 	ptx := ".visible .entry one(\n\t.param .u64 one_param_0,\n\t.param .u32 one_param_1,\n\t.param .f32 one_param_2\n)\n{\n}\n" +
 		".visible .entry two(\n\t.param .align 64 .b8 two_param_0[128],\n\t.param .u64 .ptr .global two_param_1\n)\n.entry none()\n{ }"
 	require.Equal(t, map[string][]int{"one": {8, 4, 4}, "two": {128, 8}, "none": {}}, parameters(ptx))
+}
+
+// TestTemporaryMemory: kernels share it, those bound before keep theirs when it
+// grows, and memory of a kernel's own is zeroed once.
+func TestTemporaryMemory(t *testing.T) {
+	ctx := context.Background()
+	b := open(t)
+	bind := func() *build { return &build{Backend: b, k: b.newBound(nothing{}, nil)} }
+	k, l := bind(), bind()
+	require.Equal(t, b.c.Device().Arch(), k.arch())
+	p1, err := k.temporary(1000)
+	require.NoError(t, err)
+	p2, err := k.placeOf(nil, 1000)
+	require.NoError(t, err)
+	require.Equal(t, p1+1024, p2)
+	require.EqualValues(t, 2048, k.k.Workspace())
+	q, err := l.temporary(1000)
+	require.NoError(t, err)
+	require.Equal(t, p1, q)
+	big, err := l.temporary(8 << 20)
+	require.NoError(t, err)
+	require.NotEqual(t, p1, big)
+	again, err := k.temporary(8)
+	require.NoError(t, err)
+	require.Equal(t, p2+1024, again)
+
+	x, err := b.Alloc(tensor.Of(tensor.U8, 5000))
+	require.NoError(t, err)
+	d := x.(*Buffer)
+	require.NoError(t, b.Write(ctx, x, make([]byte, 5000)))
+	o, err := k.own(5000)
+	require.NoError(t, err)
+	at, err := k.placeOf(d, 5000)
+	require.NoError(t, err)
+	require.Equal(t, d.ptr, at)
+	k.command(cuda.Fill(o, 1, 10))
+	k.command(cuda.Copy(d.ptr, o, 5000))
+	require.NoError(t, k.k.Run(ctx))
+	got, want := make([]byte, 5000), make([]byte, 5000)
+	require.NoError(t, b.Read(ctx, got, x))
+	for i := range 10 {
+		want[i] = 1
+	}
+	require.Equal(t, want, got)
+	k.zero(d)
+	k.zero(nil)
+	require.NoError(t, k.k.Run(ctx))
+	require.NoError(t, b.Read(ctx, got, x))
+	require.Equal(t, make([]byte, 5000), got)
 }
 
 func TestDescribe(t *testing.T) {

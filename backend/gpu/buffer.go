@@ -37,9 +37,12 @@ type memory struct {
 	freed atomic.Bool
 }
 
+// block is a part of device memory. Its serial number tells it from one that
+// had the same address before.
 type block struct {
-	p cuda.Ptr
-	n int64
+	p      cuda.Ptr
+	n      int64
+	serial uint64
 }
 
 // heap hands out device memory. What is given back is kept for others to
@@ -48,11 +51,12 @@ type block struct {
 type heap struct {
 	b    *Backend
 	mu   sync.Mutex
-	used map[cuda.Ptr]int64
+	used map[block]struct{}
 	idle []block
+	last uint64 // Serial number.
 }
 
-func (h *heap) init(b *Backend) { h.b, h.used = b, map[cuda.Ptr]int64{} }
+func (h *heap) init(b *Backend) { h.b, h.used = b, map[block]struct{}{} }
 
 // granularity rounds sizes up, so that blocks fit others.
 const granularity = 512
@@ -80,9 +84,11 @@ func (h *heap) take(n int64) (*memory, error) {
 		if err != nil {
 			return nil, err
 		}
-		k = block{p, n}
+		k = block{p: p, n: n}
 	}
-	h.used[k.p] = k.n
+	h.last++
+	k.serial = h.last
+	h.used[k] = struct{}{}
 	m := &memory{block: k}
 	runtime.AddCleanup(m, h.give, k)
 	return m, nil
@@ -137,18 +143,18 @@ func (h *heap) trim() bool {
 func (h *heap) give(k block) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if n, ok := h.used[k.p]; !ok || n != k.n {
+	if _, ok := h.used[k]; !ok {
 		return // Given back by hand before, or with the backend.
 	}
-	delete(h.used, k.p)
+	delete(h.used, k)
 	h.idle = append(h.idle, k)
 }
 
 func (h *heap) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for p, n := range h.used {
-		h.idle = append(h.idle, block{p, n})
+	for k := range h.used {
+		h.idle = append(h.idle, k)
 	}
 	clear(h.used)
 	for _, k := range h.idle {
@@ -230,10 +236,11 @@ func (b *Backend) Read(ctx context.Context, dst []byte, src backend.Buffer) erro
 
 // Release gives memory and kernels back.
 func (b *Backend) Release(bs []backend.Buffer, ks []backend.Kernel) {
+	if len(ks) > 0 {
+		b.q.Drain() // What was started may still need them.
+	}
 	for _, k := range ks {
 		if k, ok := k.(*bound); ok && k.b == b {
-			// What was started may still be pending with its arguments.
-			b.q.Flush()
 			k.r.release()
 		}
 	}

@@ -37,7 +37,7 @@ func init() {
 		if arg != "" {
 			n, err := strconv.Atoi(arg)
 			if err != nil || n < 0 {
-				return nil, fmt.Errorf("gpu: unknown device %q: say gpu, gpu:0, gpu:1, ...", arg)
+				return nil, fmt.Errorf("gpu: unknown device %q: say gpu, or gpu:N for device N", arg)
 			}
 			i = n
 		}

@@ -151,8 +151,10 @@ func (r *resources) release() {
 		for _, a := range r.args {
 			a.Free()
 		}
-		if r.graph != nil {
+		if r.graph != nil || len(r.more) > 0 {
 			r.b.q.Drain() // It may be running.
+		}
+		if r.graph != nil {
 			_ = r.graph.Close()
 		}
 		for _, f := range r.more {
@@ -305,13 +307,13 @@ func (k *build) own(n int64) (cuda.Ptr, error) {
 	return m.p, k.q.Add(k.k, cuda.Fill(m.p, 0, int(n)))
 }
 
-// placeOf returns where a result goes: its buffer, or scratch memory when
-// nobody uses it but the kernel needs a place to write n bytes.
-func (k *build) placeOf(x *Buffer, n int64) (cuda.Ptr, error) {
+// placeOf returns where a result goes: its buffer, or, when nobody uses it but
+// the kernel needs a place to write, temporary memory.
+func (k *build) placeOf(x *Buffer, bytes int) (cuda.Ptr, error) {
 	if x != nil {
 		return x.ptr, nil
 	}
-	return k.temporary(n)
+	return k.temporary(int64(bytes))
 }
 
 // nanFlag returns the address of a uint32 to which the kernel adds the number

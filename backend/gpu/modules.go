@@ -51,9 +51,6 @@ func (m *modules) init(c *cuda.Context) {
 // has reports whether there is code of a kernel file for the device.
 func (m *modules) has(stem string) bool { _, ok := m.best[stem]; return ok }
 
-// target returns the architecture that the code of a kernel file is for.
-func (m *modules) target(stem string) int { return m.best[stem].Capability }
-
 // probe loads one module.
 func (m *modules) probe() error {
 	for _, stem := range ptx.Names() {

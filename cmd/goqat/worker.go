@@ -16,20 +16,15 @@ import (
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/gpu"
 	"github.com/goqat/goqat/train"
-	"github.com/goqat/goqat/train/checkpoint"
 )
 
-// A fault of the GPU such as an illegal address ends the use of the device
-// for the whole process. So a training on the GPU runs in a worker: this
-// program again, with workerEnv set. When a worker loses the device, a fresh
-// one goes on from the newest checkpoint, bit for bit.
+// A training on the GPU runs in a worker: this program again, with workerEnv
+// set. See train.Supervisor for why.
 const (
 	workerEnv = "GOQAT_WORKER"
-	// exitLost is how a worker says that it lost the device; users see it
-	// never.
+	// exitLost is how a worker says that it lost the device; users never see
+	// it.
 	exitLost = 75
-	// maxLosses is how often a device may be lost without a new checkpoint.
-	maxLosses = 3
 )
 
 // worker reports whether this process is a worker.
@@ -50,57 +45,28 @@ func (a *app) trained(ctx context.Context, out string, run func() error) error {
 	if worker() || !a.onGPU() {
 		return run()
 	}
-	s := supervisor{start: startWorker, newest: func() int64 { return newestStep(out) }, note: a.note, out: out}
-	return s.run(ctx)
-}
-
-// supervisor runs workers until one does not lose the device.
-type supervisor struct {
-	// start runs a worker to its end and returns its exit code; resume makes
-	// it go on from the newest checkpoint.
-	start  func(ctx context.Context, resume bool) (int, error)
-	newest func() int64 // Step of the newest checkpoint, 0 for none.
-	note   func(format string, v ...any)
-	out    string
-}
-
-func (s *supervisor) run(ctx context.Context) error {
-	losses, at := 0, s.newest()
-	resume := false
-	for {
-		code, err := s.start(ctx, resume)
-		if err != nil {
-			return fmt.Errorf("training: worker: %w", err)
-		}
-		switch code {
-		case exitDone:
-			return nil
-		case exitLost:
-		default:
-			return &workerError{code} // It has said why.
-		}
-		if n := s.newest(); n > at {
-			losses, at = 0, n
-		}
-		if losses++; losses > maxLosses {
-			return fmt.Errorf("training: the device was lost %d times without a new checkpoint; the work up to step %d is in %s: --resume goes on from there, --save-every makes the steps between checkpoints fewer", losses, at, s.out)
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("training: stopped after the device was lost; the work up to step %d is in %s", at, s.out)
-		}
-		if at > 0 {
-			s.note("the device was lost: a fresh process goes on from the checkpoint of step %d", at)
-		} else {
-			s.note("the device was lost before the first checkpoint: a fresh process starts again")
-		}
-		resume = true
-	}
+	s := train.Supervisor{Dir: out, Worker: runWorker, Note: func(n string) { a.note("%s", n) }}
+	return s.Run(ctx)
 }
 
 // workerError is the end of a worker that has printed its own error.
 type workerError struct{ code int }
 
 func (w *workerError) Error() string { return "worker ended with code " + strconv.Itoa(w.code) }
+
+// runWorker runs this program again with the same arguments.
+func runWorker(ctx context.Context, resume bool) error {
+	code, err := startWorker(ctx, resume)
+	switch {
+	case err != nil:
+		return fmt.Errorf("training: worker: %w", err)
+	case code == exitLost:
+		return fmt.Errorf("training: worker: %w", backend.ErrLost)
+	case code != exitDone:
+		return &workerError{code} // It has said why.
+	}
+	return nil
+}
 
 // startWorker runs this program again with the same arguments.
 func startWorker(ctx context.Context, resume bool) (int, error) {
@@ -148,22 +114,9 @@ func startWorker(ctx context.Context, resume bool) (int, error) {
 	var e *exec.ExitError
 	if errors.As(err, &e) {
 		if e.ExitCode() < 0 {
-			return 0, fmt.Errorf("%v", e) // Killed by a signal.
+			return 0, e // Killed by a signal.
 		}
 		return e.ExitCode(), nil
 	}
 	return 0, err
-}
-
-// newestStep returns the step of the newest checkpoint, 0 when there is none.
-func newestStep(out string) int64 {
-	gs, err := checkpoint.List(train.CheckpointDir(out))
-	if err != nil {
-		return 0
-	}
-	var step int64
-	for _, g := range gs {
-		step = max(step, g.Step)
-	}
-	return step
 }

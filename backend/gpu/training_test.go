@@ -1,0 +1,402 @@
+//go:build cuda
+
+package gpu
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu"
+	"github.com/goqat/goqat/cuda"
+	"github.com/goqat/goqat/graph"
+	"github.com/goqat/goqat/internal/cudasim"
+	"github.com/goqat/goqat/nn"
+	"github.com/goqat/goqat/program"
+	"github.com/goqat/goqat/qat"
+	"github.com/goqat/goqat/tensor"
+	"github.com/goqat/goqat/train"
+)
+
+// blobs is a data set of noisy class patterns.
+type blobs struct {
+	n   int
+	nan int // Sample that is not a number, -1 for none.
+}
+
+func (b blobs) Len() int             { return b.n }
+func (b blobs) Shape() tensor.Shape  { return tensor.Shape{8, 8, 1} }
+func (b blobs) Classes() int         { return 4 }
+func (b blobs) ClassNames() []string { return nil }
+func (b blobs) Sample(i int, x []float32) (int32, error) {
+	r := rand.New(rand.NewPCG(7, uint64(i)))
+	c := i % 4
+	for j := range x {
+		v := 0.5 * r.NormFloat64()
+		if row, col := j/8, j%8; c == 0 && row%2 == 0 || c == 1 && col%2 == 0 || c == 2 && (row+col)%2 == 0 {
+			v += 2
+		}
+		x[j] = float32(v)
+	}
+	if i == b.nan {
+		x[3] = float32(math.NaN())
+	}
+	return int32(c), nil
+}
+
+// smallModel is prepared for training on integers.
+func smallModel(t testing.TB) (*graph.Graph, *qat.Config) {
+	b := nn.NewBuilder(3)
+	x := b.Input(train.InputName, 8, 8, 1)
+	y := nn.Sequential{
+		nn.Conv2D{Out: 6, Kernel: 3, Pad: 1, NoBias: true}, nn.BatchNorm{}, nn.ReLU{},
+		nn.Conv2D{Out: 9, Kernel: 3, Stride: 2, Pad: 1, NoBias: true}, nn.BatchNorm{}, nn.ReLU{},
+		nn.GlobalAvgPool{}, nn.Linear{Out: 4},
+	}.Forward(b, x)
+	b.Output(train.OutputName, y)
+	g, err := b.Graph()
+	require.NoError(t, err)
+	qc := qat.Default()
+	qc.Schedule = qat.Schedule{Start: 0.2, FreezeRanges: 0.6, FreezeBN: 0.8}
+	p, err := qat.Prepare(g, qc)
+	require.NoError(t, err)
+	return p, qc
+}
+
+func smallConfig() train.Config {
+	c := train.DefaultConfig()
+	c.Epochs, c.Batch, c.LR, c.SaveEvery = 3, 16, 0.05, 2
+	return c
+}
+
+// fit trains the small model and returns all tensors of the result.
+func fit(t testing.TB, b backend.Backend, dir string, resume bool) (*train.Result, error) {
+	ctx := context.Background()
+	g, qc := smallModel(t)
+	c := smallConfig()
+	data := blobs{64, -1}
+	s, err := qat.Calibrate(ctx, g, data, qat.DataOptions{Backend: b, Samples: 64, Batch: 32})
+	if err != nil {
+		return nil, err
+	}
+	return train.Fit(ctx, g, c, train.Options{State: s, Train: data, Val: blobs{32, -1}, Phases: qc.Phases(int64(c.Epochs) * 4), EvalMode: qc.EvalMode(), Dir: dir, Resume: resume})
+}
+
+// bits returns the tensors of a state.
+func bits(t testing.TB, s *program.State) map[string][]byte {
+	m := map[string][]byte{}
+	for _, n := range s.Names() {
+		x, err := s.Read(context.Background(), n)
+		require.NoError(t, err)
+		m[n] = x.Bytes()
+	}
+	return m
+}
+
+func noHostFault(t *testing.T) {
+	if err := hostFault.Load(); err != nil {
+		require.NoError(t, *err)
+	}
+}
+
+// TestTraining: a training with quantizers on the device gives the CPU's
+// loss, runs its steps as graphs, and waits for the device twice a step: at
+// its end, and for the loss.
+func TestTraining(t *testing.T) {
+	host := withHostKernels(t)
+	t.Logf("%d operations run on the host", host)
+	want, err := fit(t, cpu.New(), "", false)
+	require.NoError(t, err)
+	b := open(t)
+	got, err := fit(t, b, "", false)
+	require.NoError(t, err)
+	noHostFault(t)
+	for i, e := range want.History {
+		require.InDelta(t, e.Loss, got.History[i].Loss, 1e-5, "epoch %d", e.Epoch)
+	}
+	n := cudasim.Count()
+	steps := int(got.Steps)
+	require.Greater(t, n.GraphLaunches, steps/2, "each phase runs one step before it records")
+	if host > 0 {
+		require.Equal(t, bits(t, want.State), bits(t, got.State))
+	}
+}
+
+// TestStepWaitsAtItsEndOnly counts what a training step in replay makes the
+// host wait for.
+func TestStepWaitsAtItsEndOnly(t *testing.T) {
+	withHostKernels(t)
+	ctx := context.Background()
+	b := open(t)
+	g, _ := smallModel(t)
+	state := program.NewState(b)
+	step, err := train.CompileStep(ctx, g, smallConfig(), graph.Mode{Train: true, Quantize: graph.QuantizeInteger, Ranges: graph.RangesObserve}, state)
+	require.NoError(t, err)
+	x, y := batch(t)
+	run := func() {
+		require.NoError(t, step.Program().SetInput(ctx, train.InputName, x))
+		require.NoError(t, step.Program().SetInput(ctx, "label", y))
+		require.NoError(t, step.Program().Run(ctx))
+	}
+	run()
+	run()
+	before := cudasim.Count()
+	run()
+	after := cudasim.Count()
+	require.Equal(t, 1, after.HostSyncs-before.HostSyncs)
+	require.Equal(t, 1, after.GraphLaunches-before.GraphLaunches)
+	// In go the two inputs, out come the flags.
+	calls := cudasim.Calls("cuMemcpyHtoDAsync_v2")
+	run()
+	require.Equal(t, calls+2, cudasim.Calls("cuMemcpyHtoDAsync_v2"))
+	step.Program().Close()
+}
+
+func batch(t *testing.T) (x, y *tensor.Tensor) {
+	x, y = tensor.New(tensor.Of(tensor.F32, 16, 8, 8, 1)), tensor.New(tensor.Of(tensor.I32, 16))
+	for i := range 16 {
+		c, err := blobs{64, -1}.Sample(i, x.F32()[64*i:64*(i+1)])
+		require.NoError(t, err)
+		y.I32()[i] = c
+	}
+	return x, y
+}
+
+// TestNaNNamesTheNode: also in a recorded step the error says which quantizer
+// met a NaN.
+func TestNaNNamesTheNode(t *testing.T) {
+	withHostKernels(t)
+	ctx := context.Background()
+	b := open(t)
+	g, _ := smallModel(t)
+	state := program.NewState(b)
+	step, err := train.CompileStep(ctx, g, smallConfig(), graph.Mode{Train: true, Quantize: graph.QuantizeInteger, Ranges: graph.RangesObserve}, state)
+	require.NoError(t, err)
+	x, y := batch(t)
+	for i := range 4 {
+		if i == 3 {
+			x.F32()[100] = float32(math.NaN())
+		}
+		require.NoError(t, step.Program().SetInput(ctx, train.InputName, x))
+		require.NoError(t, step.Program().SetInput(ctx, "label", y))
+		err := step.Program().Run(ctx)
+		if i < 3 {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorIs(t, err, backend.ErrNaN)
+		var ne *program.NodeError
+		require.ErrorAs(t, err, &ne)
+		require.NotEmpty(t, ne.Node)
+	}
+	step.Program().Close()
+}
+
+// TestTrainingFitsSmallDevice: a batch that the device has no room for is
+// trained in parts.
+func TestTrainingFitsSmallDevice(t *testing.T) {
+	withHostKernels(t)
+	wide := func() *graph.Graph {
+		b := nn.NewBuilder(3)
+		x := b.Input(train.InputName, 8, 8, 1)
+		y := nn.Sequential{nn.Conv2D{Out: 64, Kernel: 3, Pad: 1}, nn.ReLU{}, nn.Conv2D{Out: 64, Kernel: 3, Pad: 1}, nn.ReLU{}, nn.GlobalAvgPool{}, nn.Linear{Out: 4}}.Forward(b, x)
+		b.Output(train.OutputName, y)
+		g, err := b.Graph()
+		require.NoError(t, err)
+		return g
+	}
+	c := smallConfig()
+	c.Batch, c.Epochs = 64, 2
+	fit := func(b backend.Backend) *train.Result {
+		r, err := train.Fit(context.Background(), wide(), c, train.Options{Backend: b, Train: blobs{128, -1}})
+		require.NoError(t, err)
+		return r
+	}
+	want := fit(cpu.New())
+	t.Setenv("GOQAT_SIM_MEMORY", "2m")
+	got := fit(open(t))
+	noHostFault(t)
+	require.Less(t, got.MicroBatch, c.Batch)
+	require.NotEmpty(t, got.Warnings)
+	require.Contains(t, got.Warnings[0], "the device has")
+	for i, e := range want.History {
+		require.InEpsilon(t, e.Loss, got.History[i].Loss, 1e-4)
+	}
+}
+
+// TestTrainingLeavesNothing: programs give their memory back.
+func TestTrainingLeavesNothing(t *testing.T) {
+	withHostKernels(t)
+	b := open(t)
+	ctx := context.Background()
+	g, _ := smallModel(t)
+	state := program.NewState(b)
+	var first cuda.Counts
+	for i := range 3 {
+		step, err := train.CompileStep(ctx, g, smallConfig(), graph.Mode{Train: true}, state)
+		require.NoError(t, err)
+		x, y := batch(t)
+		for range 3 {
+			require.NoError(t, step.Program().SetInput(ctx, train.InputName, x))
+			require.NoError(t, step.Program().SetInput(ctx, "label", y))
+			require.NoError(t, step.Program().Run(ctx))
+		}
+		step.Program().Close()
+		switch n := cuda.Live(); i {
+		case 0:
+			first = n
+		default:
+			require.Equal(t, first, n)
+		}
+	}
+	require.Zero(t, first.Graphs+first.Arguments+first.Callbacks)
+}
+
+// TestLostTrainingGoesOn: a training that loses the device at any launch ends
+// with the bits of one that did not, in as many fresh processes as it takes.
+// Resetting the simulator is a fresh process to it.
+func TestLostTrainingGoesOn(t *testing.T) {
+	withHostKernels(t)
+	cudasim.Reset()
+	b, err := Open(0)
+	require.NoError(t, err)
+	r, err := fit(t, b, t.TempDir(), false)
+	require.NoError(t, err)
+	want := bits(t, r.State)
+	total := cudasim.Count().Kernels
+	require.NoError(t, b.Close())
+	require.Positive(t, total)
+	for n := 1; n <= total; n += max(total/23, 1) {
+		dir := t.TempDir()
+		started := 0
+		var got map[string][]byte
+		s := train.Supervisor{Dir: dir, Worker: func(_ context.Context, resume bool) error {
+			cudasim.Reset()
+			if started++; started == 1 {
+				cudasim.FailAt("kernel", n, 700, true)
+			}
+			b, err := Open(0)
+			if err != nil {
+				return err
+			}
+			defer closed(t, b)
+			r, err := fit(t, b, dir, resume)
+			if err != nil {
+				return err
+			}
+			got = bits(t, r.State)
+			return nil
+		}}
+		require.NoError(t, s.Run(context.Background()), "fault at kernel %d of %d", n, total)
+		require.Equal(t, 2, started)
+		require.Equal(t, want, got, "fault at kernel %d of %d", n, total)
+	}
+}
+
+// TestOutOfMemoryInTraining: an allocation that fails at any point of a
+// training, once, is got over or ends in a typed error.
+func TestOutOfMemoryInTraining(t *testing.T) {
+	withHostKernels(t)
+	cudasim.Reset()
+	b, err := Open(0)
+	require.NoError(t, err)
+	_, err = fit(t, b, "", false)
+	require.NoError(t, err)
+	total := cudasim.Calls("cuMemAlloc_v2")
+	require.NoError(t, b.Close())
+	over := 0
+	for n := 1; n <= total; n += max(total/40, 1) {
+		cudasim.Reset()
+		cudasim.FailAt("cuMemAlloc_v2", n, 2, false)
+		b, err := Open(0)
+		if err == nil {
+			_, err = fit(t, b, "", false)
+			closed(t, b)
+		}
+		if err != nil {
+			require.ErrorIs(t, err, backend.ErrOutOfMemory, "allocation %d", n)
+			continue
+		}
+		over++
+	}
+	t.Logf("%d allocations; of the failed ones %d were got over", total, over)
+}
+
+// workerDir makes this test binary a worker: see TestWorkerProcesses.
+const workerDir = "GOQAT_TEST_WORKER"
+
+// TestWorkerProcesses is TestLostTrainingGoesOn with real processes.
+func TestWorkerProcesses(t *testing.T) {
+	if dir := os.Getenv(workerDir); dir != "" {
+		withHostKernels(t)
+		b, err := Open(0)
+		require.NoError(t, err)
+		r, err := fit(t, b, dir, os.Getenv("GOQAT_TEST_RESUME") != "")
+		if errors.Is(err, backend.ErrLost) {
+			fmt.Println(err)
+			os.Exit(75)
+		}
+		require.NoError(t, err)
+		var all bytes.Buffer
+		for _, n := range r.State.Names() {
+			x, err := r.State.Read(context.Background(), n)
+			require.NoError(t, err)
+			fmt.Fprintf(&all, "%s %v %x\n", n, x.Spec(), x.Bytes())
+		}
+		require.NoError(t, b.Close())
+		require.NoError(t, os.WriteFile(dir+"/result", all.Bytes(), 0o644))
+		return
+	}
+	withHostKernels(t)
+	run := func(faults ...string) ([]byte, int, error) {
+		dir := t.TempDir()
+		started := 0
+		s := train.Supervisor{Dir: dir, Worker: func(_ context.Context, resume bool) error {
+			c := exec.Command(os.Args[0], "-test.run=^TestWorkerProcesses$", "-test.count=1")
+			c.Env = append(os.Environ(), workerDir+"="+dir)
+			if resume {
+				c.Env = append(c.Env, "GOQAT_TEST_RESUME=1")
+			}
+			if started < len(faults) {
+				c.Env = append(c.Env, "GOQAT_SIM_FAIL="+faults[started])
+			}
+			started++
+			out, err := c.CombinedOutput()
+			var e *exec.ExitError
+			if errors.As(err, &e) && e.ExitCode() == 75 {
+				return fmt.Errorf("worker: %w", backend.ErrLost)
+			}
+			if err != nil {
+				return fmt.Errorf("worker: %w\n%s", err, out)
+			}
+			return nil
+		}}
+		if err := s.Run(context.Background()); err != nil {
+			return nil, started, err
+		}
+		b, err := os.ReadFile(dir + "/result")
+		require.NoError(t, err)
+		return b, started, nil
+	}
+	want, n, err := run()
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	got, n, err := run("kernel:60:700!", "cuGraphLaunch:3:719!")
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	require.Equal(t, want, got)
+
+	_, n, err = run("kernel:9:700!", "kernel:9:700!", "kernel:9:700!", "kernel:9:700!", "kernel:9:700!")
+	require.ErrorIs(t, err, backend.ErrLost)
+	require.ErrorContains(t, err, "without a new checkpoint")
+	require.Equal(t, 4, n)
+}
