@@ -40,6 +40,7 @@ var Levels = map[string]int{
 	"backend/cpu":                    3,
 	"backend/gpu":                    3,
 	"graph":                          3,
+	"backend/cpu/internal/amxtest":   2,
 
 	"op": 4,
 
