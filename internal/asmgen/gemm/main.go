@@ -24,6 +24,8 @@ func main() {
 		floats(tall(ymm), cellF32, "AVX2", 2, 1)
 	case "bf16_avx512bf16":
 		floats(tall(zmm), cellBF16, "AVX512BF16", 2, 1)
+	case "amx":
+		amxKernels()
 	case "pack_avx512bf16":
 		packBF16()
 	case "pack_avx2":
