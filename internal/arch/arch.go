@@ -41,6 +41,7 @@ var Levels = map[string]int{
 	"backend/gpu":                    3,
 	"graph":                          3,
 	"backend/cpu/internal/amxtest":   2,
+	"backend/cpu/internal/peak":      2,
 
 	"op": 4,
 

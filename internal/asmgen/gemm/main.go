@@ -26,6 +26,8 @@ func main() {
 		floats(tall(zmm), cellBF16, "AVX512BF16", 2, 1)
 	case "amx":
 		amxKernels()
+	case "peak":
+		peaks()
 	case "pack_avx512bf16":
 		packBF16()
 	case "pack_avx2":

@@ -178,20 +178,25 @@ static void finish_dot(int c)
 	atomic_fetch_add(&dots, 1);
 }
 
+// Bytes behind the columns of a tile are zero, so that all are multiplied;
+// the compiler makes vectors of loops of a fixed length.
 static void dot_bytes(int c, int a, int b, bool a_signed, bool b_signed)
 {
-	int n = colsb(c) / 4, k = colsb(a) / 4;
+	int k = colsb(a);
+	uint32_t w[COLSB][MAX_N / 4];
+	for (int p = 0; p < k; p++)
+		for (int j = 0; j < MAX_N / 4; j++) {
+			int v = state.tile[b].row[p / 4][4 * j + p % 4];
+			w[p][j] = (uint32_t)(b_signed ? (int8_t)v : v);
+		}
 	for (int m = 0; m < rows(c); m++) {
 		uint32_t sum[MAX_N / 4];
 		memcpy(sum, state.tile[c].row[m], sizeof sum);
-		for (int p = 0; p < 4 * k; p++) {
-			int x = state.tile[a].row[m][p];
-			if (a_signed)
-				x = (int8_t)x;
-			for (int j = 0; j < n; j++) {
-				int w = state.tile[b].row[p / 4][4 * j + p % 4];
-				sum[j] += (uint32_t)(x * (b_signed ? (int8_t)w : w));
-			}
+		for (int p = 0; p < k; p++) {
+			int v = state.tile[a].row[m][p];
+			uint32_t x = (uint32_t)(a_signed ? (int8_t)v : v);
+			for (int j = 0; j < MAX_N / 4; j++)
+				sum[j] += x * w[p][j];
 		}
 		memcpy(state.tile[c].row[m], sum, sizeof sum);
 	}
@@ -333,6 +338,11 @@ static void on_sigill(int sig, siginfo_t *info, void *context)
 {
 	int saved = errno;
 	bool done = execute(context);
+	// A signal is most of the cost of an instruction: what follows at once is
+	// executed, too.
+	if (done)
+		while (execute(context))
+			;
 	errno = saved;
 	if (!done && previous.sa_flags & SA_SIGINFO)
 		previous.sa_sigaction(sig, info, context);

@@ -2,7 +2,7 @@
 
 package amxtest
 
-// #cgo CFLAGS: -O2 -Wall -fno-strict-aliasing
+// #cgo CFLAGS: -O3 -Wall -fno-strict-aliasing
 // #cgo LDFLAGS: -lm
 // #include "emulator.h"
 import "C"
