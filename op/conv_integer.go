@@ -100,27 +100,14 @@ func innerProduct(w tensor.Shape) int {
 	return w[1:].Numel()
 }
 
-// codeSpan returns the range of code - zero, where the zero point may be any
-// code of the type; without one it is 0.
-func codeSpan(d tensor.DType, zero bool) [2]int32 {
-	switch {
-	case zero:
-		return [2]int32{-255, 255}
-	case d == tensor.U8:
-		return [2]int32{0, 255}
-	}
-	return [2]int32{-128, 127}
-}
+// codeSpan is [backend.CodeSpan].
+func codeSpan(d tensor.DType, zero bool) [2]int32 { return backend.CodeSpan(d, zero) }
 
-// wantAccumulator returns [ErrAccumulator] when k products may not fit an
-// int32. With a bias half of the range is the bias'.
+// wantAccumulator returns [ErrAccumulator] with a [backend.SumError] when k
+// products may not fit an int32. With a bias half of the range is the bias'.
 func wantAccumulator(x, w [2]int32, k int, bias bool) error {
-	limit := quant.MaxK(x[0], x[1], w[0], w[1])
-	if bias {
-		limit /= 2
-	}
-	if k > limit {
-		return fmt.Errorf("%w: %d products, at most %d are safe", ErrAccumulator, k, limit)
+	if err := backend.CheckSum(k, x, w, bias); err != nil {
+		return fmt.Errorf("%w: %w", ErrAccumulator, err)
 	}
 	return nil
 }
