@@ -22,21 +22,41 @@ var Sets = []isa.Set{isa.AMXInt8, isa.AMXBF16}
 // that cannot be. It returns whether AMX is emulated, so that [Dots] counts.
 func Start(t testing.TB) (emulated bool) {
 	t.Helper()
-	real := 0
+	emulated, err := start(t)
+	if err != nil {
+		t.Skip("no AMX: ", err)
+	}
+	return emulated
+}
+
+// Try is Start for tests of all instruction sets: they go on without AMX where
+// that cannot be.
+func Try(t testing.TB) (emulated bool) {
+	t.Helper()
+	emulated, _ = start(t)
+	return emulated
+}
+
+// Emulated reports whether tile instructions are emulated in this process.
+func Emulated() bool { return installed() }
+
+func start(t testing.TB) (emulated bool, err error) {
+	t.Helper()
+	here := 0
 	for _, s := range Sets {
 		switch err := s.Missing(); {
 		case err == nil:
-			real++
+			here++
 		case !errors.Is(err, isa.ErrAbsent):
 			// Some tile instructions may work, so that not all are emulated.
-			t.Skip("AMX may not be used here: ", err)
+			return false, err
 		}
 	}
-	if real == len(Sets) && !installed() {
-		return false
+	if here == len(Sets) && !installed() {
+		return false, nil
 	}
 	if err := install(); err != nil {
-		t.Skip("AMX is neither here nor emulated: ", err)
+		return false, err
 	}
 	for _, s := range Sets {
 		t.Cleanup(isa.Emulate(s))
@@ -50,5 +70,5 @@ func Start(t testing.TB) (emulated bool) {
 			t.Errorf("AMX: tiles are in use on %d threads: TILERELEASE is missing", n)
 		}
 	})
-	return true
+	return true, nil
 }

@@ -16,6 +16,11 @@ var (
 	s8KernelsAMX = [2][2]bytesAMXTile{{gemmS8Tile16x16AMX, gemmS8Tile16x32AMX}, {gemmS8Tile32x16AMX, gemmS8Tile32x32AMX}}
 )
 
+func init() {
+	intKernels.Add(isa.AMXInt8, intKernel{height: tilePairs, panels: 2, blockRows: 4 * tilePairs, unsigned: true, fromZero: true,
+		bytes: unsignedAMX, signedBytes: signedAMX, shift: shiftCodes})
+}
+
 func unsignedAMX(r intRows, a, b []byte, panel int, init, c []int32, ldc, cols int) {
 	bytesAMX(&u8KernelsAMX, r, a, b, panel, init, c, ldc, cols)
 }

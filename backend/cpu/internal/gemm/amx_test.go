@@ -4,7 +4,9 @@ package gemm
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"unsafe"
 
@@ -224,4 +226,88 @@ func TestTileShape(t *testing.T) {
 	require.Equal(t, [4]uint16{8, 8, 64, 4}, *(*[4]uint16)(unsafe.Pointer(&s.bytes)))
 	s = newTileShape(1, 0, 16, 64)
 	require.Equal(t, [8]byte{1, 0, 0, 0, 1, 0, 16, 0}, *(*[8]byte)(unsafe.Pointer(&s.rows)))
+}
+
+// TestAMXStorm runs products on many goroutines while the garbage collector
+// stops the world, so that the runtime interrupts kernels between tile
+// instructions all the time, and other goroutines take over the threads.
+func TestAMXStorm(t *testing.T) {
+	used := startAMX(t)
+	t.Cleanup(func() { require.NoError(t, SetMaxISA("")) })
+	require.NoError(t, SetMaxISA("amx-int8"))
+	require.Equal(t, "amx-int8", ISA())
+	stop := make(chan struct{})
+	var noise, work sync.WaitGroup
+	for range 2 {
+		noise.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					runtime.GC()
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	for g := range 8 {
+		work.Go(func() {
+			rng := rand.New(rand.NewPCG(51, uint64(g)))
+			s8 := func() int8 { return int8(rng.IntN(256) - 128) }
+			for range 12 {
+				m, n, k := 1+rng.IntN(70), 1+rng.IntN(70), 1+rng.IntN(200)
+				a, w := make([]int8, m*k), make([]int8, n*k)
+				for i := range a {
+					a[i] = s8()
+				}
+				for i := range w {
+					w[i] = s8()
+				}
+				packed := make([]byte, PackedSize(n, k))
+				PackB(packed, w, n, k)
+				got, want := make([]int32, m*n), naiveInt(m, n, k, a, k, w)
+				p := NewInt[int8](concurrent, m, n, k, func(b IntBlock) {
+					for r := b.Lo; r < b.Hi; r++ {
+						copy(got[r*n+b.From:r*n+b.To], b.Row(r))
+					}
+				})
+				ws, _ := scratch(p.Workspace())
+				p.Run(a, k, packed, ws)
+				if !slices.Equal(want, got) {
+					t.Errorf("m=%d n=%d k=%d: wrong sums", m, n, k)
+				}
+			}
+		})
+	}
+	work.Wait()
+	close(stop)
+	noise.Wait()
+	used()
+}
+
+func FuzzAMXInt8(f *testing.F) {
+	f.Add(uint64(1), uint8(1), uint8(1), uint8(1), uint16(1), uint8(1), false)
+	f.Add(uint64(2), uint8(3), uint8(33), uint8(31), uint16(300), uint8(3), true)
+	f.Fuzz(func(t *testing.T, seed uint64, lines, width, n uint8, groups uint16, taps uint8, signed bool) {
+		used := startAMX(t)
+		rng := rand.New(rand.NewPCG(seed, 2))
+		r := intRows{lines: 1 + int(lines%6), width: 1 + int(width%80), groups: 1 + int(groups%600)}
+		for range 1 + int(taps%5) {
+			r.taps = append(r.taps, rng.IntN(200))
+		}
+		r.stride = 1 + rng.IntN(80)
+		r.line = r.width*r.stride + rng.IntN(3)*rng.IntN(90)
+		cols := 1 + int(n%32)
+		extreme := []int8{-128, 127}
+		newRowsCase(r, cols, cols+rng.IntN(3), seed&1 != 0, signed,
+			func() byte { return byte(rng.Uint32()) },
+			func() int8 {
+				if seed&2 != 0 {
+					return extreme[rng.IntN(2)]
+				}
+				return int8(rng.Uint32())
+			}).check(t, signed)
+		used()
+	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/goqat/goqat/backend/cpu/internal/amxtest"
 	"github.com/goqat/goqat/backend/cpu/internal/isa"
 )
 
@@ -43,10 +44,18 @@ func concurrent(n, grain int, body func(lo, hi int)) {
 
 // eachISA runs test for every instruction set of the machine that has a kernel
 // of integers.
-func eachISA(t *testing.T, test func(t *testing.T)) { eachSet(t, intKernels.Sets(), test) }
+func eachISA(t *testing.T, test func(t *testing.T)) {
+	eachSet(t, setsWithAMX(t, intKernels.Sets), test)
+}
 
 // eachFloatISA is eachISA for kernels of float32.
 func eachFloatISA(t *testing.T, test func(t *testing.T)) { eachSet(t, floatKernels.Sets(), test) }
+
+// setsWithAMX returns sets() with AMX, emulated if need be.
+func setsWithAMX(t *testing.T, sets func() []isa.Set) []isa.Set {
+	amxtest.Try(t)
+	return sets()
+}
 
 func eachSet(t *testing.T, sets []isa.Set, test func(t *testing.T)) {
 	t.Cleanup(func() { require.NoError(t, SetMaxISA("")) })

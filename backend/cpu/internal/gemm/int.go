@@ -23,13 +23,24 @@ type intKernel struct {
 	// where b holds ceil(cols/16) panels, panel bytes each, and init whole
 	// panels. The last group of a run may reach up to 3 bytes beyond it, its
 	// weights are zero.
-	bytes func(r intRows, a []byte, b []byte, panel int, init, c []int32, ldc, cols int)
+	bytes bytesTile
+	// signedBytes is bytes for signed codes as they are; without it they are
+	// shifted for bytes.
+	signedBytes bytesTile
+	// fromZero says that bytes and signedBytes take a nil init for zeros.
+	fromZero bool
+	// blockRows is the rows of sums that meet the epilogue at once; 0 is
+	// [blockRows].
+	blockRows int
 	// words is bytes for activations in the layout that widen makes.
 	words func(r intRows, a []int16, b []byte, panel int, init, c []int32, ldc, cols int)
 	// widen converts k codes to 16 bits and zeros up to dst's length, a
 	// multiple of 4, in the order 0, 2, 1, 3 within each four.
 	widen func(dst []int16, src []byte, k int, signed bool)
 }
+
+// bytesTile is the type of products of bytes.
+type bytesTile func(r intRows, a, b []byte, panel int, init, c []int32, ldc, cols int)
 
 const (
 	intRowBytes    = 192 << 10 // of activations of a tile
@@ -68,7 +79,8 @@ type IntPlan[A Code] struct {
 	par      Parallel
 	kernel   intKernel
 	signed   bool
-	m, n, k  int // n is that of a group
+	shifted  bool // signed codes become bytes
+	m, n, k  int  // n is that of a group
 	rows     func(dst []A, lo, hi int)
 	lines    *IntLines
 	epilogue func(IntBlock)
@@ -126,7 +138,7 @@ func NewIntRows[A Code](par Parallel, m, n, k int, rows func(dst []A, lo, hi int
 	if m == 0 {
 		return p
 	}
-	p.direct = rows == nil && (!p.kernel.unsigned || !p.signed && k%4 == 0 && k%2048 != 0)
+	p.direct = rows == nil && (!p.kernel.unsigned || !p.shifted && k%4 == 0 && k%2048 != 0)
 	p.stride = k
 	if k%4 == 0 && k%512 == 0 && !p.direct && rows == nil {
 		p.stride += 64 // Rows whose distance is a power of two share few lines of the cache.
@@ -170,7 +182,7 @@ func NewIntLines[A Code](par Parallel, l IntLines, n int, lay func(dst []A, lo, 
 			p.taps[i] *= 2
 		}
 	}
-	p.direct = lay == nil && (!p.kernel.unsigned || !p.signed)
+	p.direct = lay == nil && !p.shifted
 	p.stride = l.Line
 	p.cut(l.Images, l.Lines, l.Width, max(l.Line, 1))
 	p.memory(p.laid(p.tileUnits))
@@ -186,6 +198,13 @@ func newInt[A Code](par Parallel, m, n, k int, rows func(dst []A, lo, hi int), e
 	p := &IntPlan[A]{par: par, kernel: intKernels.Kernel(), signed: lowest < 0, m: m, n: n, k: k, rows: rows, epilogue: epilogue,
 		groups: 1, taps: noOffset[:]}
 	p.body = p.tiles
+	if p.kernel.blockRows == 0 {
+		p.kernel.blockRows = blockRows
+	}
+	p.shifted = p.signed && p.kernel.unsigned
+	if p.shifted && p.kernel.signedBytes != nil {
+		p.kernel.bytes, p.shifted = p.kernel.signedBytes, false
+	}
 	return p
 }
 
@@ -236,7 +255,7 @@ func (p *IntPlan[A]) memory(codes int) {
 		p.words = roundUp(2*size+overread, alignment)
 	}
 	step := p.kernel.panels * panelChannels
-	p.slots = newSlots(p.rowTiles*p.colTiles, p.codes+p.words+4*blockRows*step)
+	p.slots = newSlots(p.rowTiles*p.colTiles, p.codes+p.words+4*p.kernel.blockRows*step)
 	p.zeros = make([]int32, panelsOf(p.n)*panelChannels)
 }
 
@@ -273,12 +292,15 @@ func (p *IntPlan[A]) run(packed, ws []byte) {
 
 func (p *IntPlan[A]) images() int { return p.rowTiles / p.imageTiles }
 
-// init returns what the sums of a group begin with.
-func (p *IntPlan[A]) init(group []byte) []int32 {
-	if p.signed && p.kernel.unsigned {
-		return corrections(group[panelsOf(p.n)*panelBytes(p.k):], len(p.zeros))
+// init returns what the sums of a group begin with, from column j on.
+func (p *IntPlan[A]) init(group []byte, j int) []int32 {
+	switch {
+	case p.shifted:
+		return corrections(group[panelsOf(p.n)*panelBytes(p.k):], len(p.zeros))[j:]
+	case p.kernel.fromZero:
+		return nil
 	}
-	return p.zeros
+	return p.zeros[j:]
 }
 
 // bigEndian reports whether the machine stores the high byte first.
@@ -339,7 +361,7 @@ func (p *IntPlan[A]) tile(rowTile, colTile int, mem []byte) {
 	if !p.kernel.unsigned {
 		wide = p.widen(&r, codes, mem[p.codes:])
 	}
-	acc := cast[int32](mem[p.codes+p.words:], blockRows*p.kernel.panels*panelChannels)
+	acc := cast[int32](mem[p.codes+p.words:], p.kernel.blockRows*p.kernel.panels*panelChannels)
 	width := p.m / (p.image * p.images())
 	for s := colTile * p.tileSteps; s < min((colTile+1)*p.tileSteps, p.steps); s++ {
 		p.column(rowTile, s, first*width, &r, codes, wide, acc)
@@ -353,14 +375,14 @@ func (p *IntPlan[A]) column(tile, s, row int, r *intRows, codes []byte, wide []i
 	group, j := s/p.groupSteps, s%p.groupSteps*step
 	weights := p.weights[group*roundUp(PackedSize(p.n, p.k), alignment):]
 	panel := panelBytes(p.k)
-	init := p.init(weights)[j:]
+	init := p.init(weights, j)
 	b := weights[j/panelChannels*panel : panelsOf(p.n)*panel]
 	cols := min(p.n-j, step)
 	at := 0
 	if p.lines != nil {
 		at = group * p.lines.GroupStep
 	}
-	rows := blockRows / p.kernel.height * p.kernel.height
+	rows := p.kernel.blockRows / p.kernel.height * p.kernel.height
 	block := *r
 	block.lines, block.width = max(rows/r.width, 1), r.width
 	if r.width > rows { // Pieces of about one size.
@@ -422,11 +444,11 @@ func (p *IntPlan[A]) lineCodes(lo, hi int, mem []byte) (r intRows, codes []byte)
 		if p.direct {
 			return r, in
 		}
-		p.copyCodes(mem[:n], in, true)
+		p.copyCodes(mem[:n], in)
 		return r, p.behind(mem, n)
 	}
 	p.rows(codesOf[A](mem[:n:n]), lo, hi)
-	if p.signed && p.kernel.unsigned {
+	if p.shifted {
 		p.kernel.shift(mem[:n], mem[:n])
 	}
 	return r, p.behind(mem, n)
@@ -448,26 +470,25 @@ func (p *IntPlan[A]) rowCodes(lo, hi int, mem []byte) (r intRows, codes []byte) 
 		return matrixRows(hi-lo, groups, p.lda), bytesOf(p.a[lo*p.lda : (hi-1)*p.lda+p.k])
 	}
 	r = matrixRows(hi-lo, groups, p.stride)
-	shifted := p.signed && p.kernel.unsigned
 	switch {
 	case p.rows != nil:
 		n := (hi - lo) * p.k
 		p.rows(codesOf[A](mem[:n:n]), lo, hi)
-		if shifted {
+		if p.shifted {
 			p.kernel.shift(mem[:n], mem[:n])
 		}
 	case p.lda == p.stride:
-		p.copyCodes(mem[:(hi-lo)*p.k], bytesOf(p.a[lo*p.k:hi*p.k]), shifted)
+		p.copyCodes(mem[:(hi-lo)*p.k], bytesOf(p.a[lo*p.k:hi*p.k]))
 	default:
 		for i := lo; i < hi; i++ {
-			p.copyCodes(mem[(i-lo)*p.stride:][:p.k], bytesOf(p.a[i*p.lda:i*p.lda+p.k]), shifted)
+			p.copyCodes(mem[(i-lo)*p.stride:][:p.k], bytesOf(p.a[i*p.lda:i*p.lda+p.k]))
 		}
 	}
 	return r, mem
 }
 
-func (p *IntPlan[A]) copyCodes(dst, src []byte, shifted bool) {
-	if shifted {
+func (p *IntPlan[A]) copyCodes(dst, src []byte) {
+	if p.shifted {
 		p.kernel.shift(dst, src)
 	} else {
 		copy(dst, src)

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/goqat/goqat/backend/cpu/internal/amxtest"
+	"github.com/goqat/goqat/backend/cpu/internal/isa"
 )
 
 func naiveInt[A Code](m, n, k int, a []A, lda int, w []int8) []int32 {
@@ -48,6 +51,7 @@ func checkInt[A Code](t *testing.T, par Parallel, m, n, k, pad int, callback boo
 	}
 	var ws []byte
 	var intact func() bool
+	dots := amxtest.Dots()
 	if callback {
 		p := NewIntRows(par, m, n, k, func(dst []A, lo, hi int) {
 			if len(dst) != (hi-lo)*k {
@@ -67,6 +71,9 @@ func checkInt[A Code](t *testing.T, par Parallel, m, n, k, pad int, callback boo
 	at := fmt.Sprintf("%T m=%d n=%d k=%d pad=%d callback=%v", a, m, n, k, pad, callback)
 	if !intact() || !packedIntact() {
 		t.Fatal(at, "wrote outside of the workspace")
+	}
+	if ISA() == isa.AMXInt8.String() && amxtest.Emulated() && len(a) > 1 && len(w) > 0 && amxtest.Dots() == dots {
+		t.Fatal(at, "AMX was not used")
 	}
 	for i := range want {
 		if got[i] != want[i] {
