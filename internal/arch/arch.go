@@ -62,10 +62,11 @@ var Levels = map[string]int{
 
 	"bench": 9,
 
-	"cmd":             10,
-	"examples":        10,
-	"tests":           10,
-	"internal/asmgen": 10,
+	"cmd":                 10,
+	"examples":            10,
+	"tests":               10,
+	"internal/asmgen":     10,
+	"internal/asmgen/amx": 9,
 }
 
 // Only lists who may import a package from outside, and why.
