@@ -1,0 +1,9 @@
+//go:build cuda
+
+package gpu
+
+import "github.com/goqat/goqat/backend"
+
+func init() {
+	register(backend.Add{}, broadcastKernel("add", arithmetic))
+}

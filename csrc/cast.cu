@@ -1,0 +1,72 @@
+// cast: converts element types. Floats become integers by truncation that
+// saturates, NaN becomes 0; integers become narrower ones by their low bits.
+//
+// Targets: 75
+#include "pointwise.cuh"
+
+template <typename T>
+struct range;  // The ends of an integer type.
+template <>
+struct range<i8> { static constexpr i64 low = -128, high = 127; };
+template <>
+struct range<u8> { static constexpr i64 low = 0, high = 255; };
+template <>
+struct range<i32> { static constexpr i64 low = -2147483647ll - 1, high = 2147483647ll; };
+template <>
+struct range<i64> { static constexpr i64 low = -9223372036854775807ll - 1, high = 9223372036854775807ll; };
+
+template <typename D, typename S>
+struct convert {
+  __device__ __forceinline__ D operator()(S v) const { return (D)v; }
+};
+
+template <typename D, typename S>
+struct truncate {
+  __device__ __forceinline__ D operator()(S v) const {
+    double x = v;
+    if (x != x) return 0;
+    if (x <= (double)range<D>::low) return (D)range<D>::low;
+    if (x >= (double)range<D>::high) return (D)range<D>::high;
+    return (D)(i64)x;
+  }
+};
+
+#define CAST(from, S, to, D, how) \
+  extern "C" __global__ void __launch_bounds__(256) cast_##from##_##to(D* y, const S* x, i64 n) { map_one(y, x, n, how<D, S>{}); }
+
+CAST(f32, float, f32, float, convert)
+CAST(f32, float, f64, double, convert)
+CAST(f32, float, i8, i8, truncate)
+CAST(f32, float, u8, u8, truncate)
+CAST(f32, float, i32, i32, truncate)
+CAST(f32, float, i64, i64, truncate)
+CAST(f64, double, f32, float, convert)
+CAST(f64, double, f64, double, convert)
+CAST(f64, double, i8, i8, truncate)
+CAST(f64, double, u8, u8, truncate)
+CAST(f64, double, i32, i32, truncate)
+CAST(f64, double, i64, i64, truncate)
+CAST(i8, i8, f32, float, convert)
+CAST(i8, i8, f64, double, convert)
+CAST(i8, i8, i8, i8, convert)
+CAST(i8, i8, u8, u8, convert)
+CAST(i8, i8, i32, i32, convert)
+CAST(i8, i8, i64, i64, convert)
+CAST(u8, u8, f32, float, convert)
+CAST(u8, u8, f64, double, convert)
+CAST(u8, u8, i8, i8, convert)
+CAST(u8, u8, u8, u8, convert)
+CAST(u8, u8, i32, i32, convert)
+CAST(u8, u8, i64, i64, convert)
+CAST(i32, i32, f32, float, convert)
+CAST(i32, i32, f64, double, convert)
+CAST(i32, i32, i8, i8, convert)
+CAST(i32, i32, u8, u8, convert)
+CAST(i32, i32, i32, i32, convert)
+CAST(i32, i32, i64, i64, convert)
+CAST(i64, i64, f32, float, convert)
+CAST(i64, i64, f64, double, convert)
+CAST(i64, i64, i8, i8, convert)
+CAST(i64, i64, u8, u8, convert)
+CAST(i64, i64, i32, i32, convert)
+CAST(i64, i64, i64, i64, convert)
