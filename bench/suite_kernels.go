@@ -9,13 +9,15 @@ import (
 	"sync"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu"
 	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/program"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
 
-// kernelFigures are single operations. Inputs are fresh random numbers: zeros
+// kernelFigures are single operations, and what the units of one core can do at
+// most (peak), of which a product has its share. Inputs are fresh random numbers: zeros
 // would flatter. GB/s count one read and one write of float32, whatever else
 // an operation reads or writes.
 func kernelFigures() []figure {
@@ -54,6 +56,15 @@ func kernelFigures() []figure {
 				return productRun(ctx, b, form, n)
 			}, products(n))
 		}
+	}
+	for _, p := range []struct{ name, kind string }{{"s8", cpu.PeakInt8}, {"f32", cpu.PeakFloat32}, {"bf16", cpu.PeakBFloat16}} {
+		fs = append(fs, figure{name: "peak/" + p.name, unit: "GOP/s", count: func(context.Context, backend.Backend) (float64, error) {
+			rate, _, ok := cpu.PeakRate(p.kind)
+			if !ok {
+				return 0, fmt.Errorf("the loop of the unit's peak is %w", errNotHere)
+			}
+			return rate / 1e9, nil
+		}})
 	}
 	return fs
 }

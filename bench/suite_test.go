@@ -22,7 +22,7 @@ import (
 // that make bench-peers reads.
 var suiteNames = map[string][]string{
 	"kernels": slices.Concat([]string{"copy/f32/16Mi", "fakequant/per-tensor/16Mi", "fakequant/per-channel/4096x4096", "fakequant-observe/per-tensor/16Mi", "lsq/16Mi"},
-		expand("gemm/s8/{1024,2048}"), []string{"gemm/f32/1024"}, expand("gemm/f32/{512,1024,2048}/{nn,nt,tn}")),
+		expand("gemm/s8/{1024,2048}"), []string{"gemm/f32/1024"}, expand("gemm/f32/{512,1024,2048}/{nn,nt,tn}"), expand("peak/{s8,f32,bf16}")),
 	"steps": slices.Concat(expand("step/{cnn,mlp}/{float,qat,qat-frozen}/b128"), expand("memory/{cnn,mlp}/{float,qat,qat-frozen}/b128"),
 		expand("allocs/step/{cnn,mlp}/{float,qat,qat-frozen}/b128")),
 	"inference": slices.Concat(expand("infer/{cnn,mlp}/{float,int8}/b128"), expand("infer/{mobilenetv2,resnet18}/{float,int8}/b1"),
