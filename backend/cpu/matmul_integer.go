@@ -108,7 +108,7 @@ type matrixPlan[A quant.Code] struct {
 	offset []int32 // -za*sum(b) + k*za*zb of a column
 	sums   []int32 // of the rows of the left matrix, for zero points of the columns
 	add    func(lo, hi int)
-	at     int     // the product in progress
+	at     int // the product in progress
 	mem    []byte
 	parts  [3]int // byte offsets: b as [n, k], packed, workspace
 	bytes  int

@@ -2,12 +2,13 @@ package cpu
 
 import (
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/gemm"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
 
 func init() {
-	register(backend.QLinearAveragePool{}, kernel{supports: codesAt(0), bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+	register(backend.QLinearAveragePool{}, kernel{supports: codesAt(0), bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		if out[0] == nil {
 			return idle, nil
 		}
@@ -16,9 +17,9 @@ func init() {
 		p.rule, p.zero = o.Rule, in[1].I32()
 		p.lo, p.hi = o.Scheme.Range()
 		if in[0].DType() == tensor.U8 {
-			return bindCodePool(p, out[0].U8(), in[0].U8()), nil
+			return bindCodePool(b, p, out[0].U8(), in[0].U8()), nil
 		}
-		return bindCodePool(p, out[0].I8(), in[0].I8()), nil
+		return bindCodePool(b, p, out[0].I8(), in[0].I8()), nil
 	}})
 }
 
@@ -27,6 +28,8 @@ type codePool struct {
 	n, h, w, c, oh, ow int
 	strideY, strideX   int // elements from tap to tap
 	rows, cols         []span
+	kernel             [2]int
+	win                backend.Window
 	rule               quant.Rule
 	zero               []int32
 	lo, hi             int32
@@ -44,6 +47,7 @@ func newCodePool(op backend.AveragePool, x, y tensor.Shape) *codePool {
 		p.h, p.w, p.oh, p.ow = x[1], x[2], y[1], y[2]
 	}
 	win := op.Normal()
+	p.kernel, p.win = op.Kernel, win
 	p.strideY, p.strideX = win.Dilation[0]*p.w*p.c, win.Dilation[1]*p.c
 	p.rows, p.cols = spans(op, 0, p.oh, p.h), spans(op, 1, p.ow, p.w)
 	return p
@@ -62,13 +66,25 @@ func spans(op backend.AveragePool, axis, out, in int) []span {
 // poolBlock is how many channels are added up at a time.
 const poolBlock = 64
 
-func bindCodePool[T quant.Code](p *codePool, y, x []T) func() error {
+func bindCodePool[T quant.Code](b *Backend, p *codePool, y, x []T) func() error {
 	var zero int32
+	if p.kernel[0]*p.kernel[1] <= maxSummed && len(y) > 0 {
+		var excess int32
+		sums := newCodeSums(b, x, p.n, p.h, p.w, p.c, p.oh, p.ow, p.kernel, p.win, func(b gemm.IntBlock) {
+			for r := b.Lo; r < b.Hi; r++ {
+				roundMeans(p, y[r*p.c+b.From:r*p.c+b.To], b.Row(r), r, excess, zero)
+			}
+		})
+		excess = sums.excess()
+		return func() error {
+			zero = first(p.zero)
+			sums.run()
+			return nil
+		}
+	}
 	body := func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			rows, cols := p.rows[r/p.ow%p.oh], p.cols[r%p.ow]
-			count := rows.count * cols.count
-			pad := int32(count-rows.size*cols.size) * zero
 			at := ((r/p.ow/p.oh*p.h+rows.at)*p.w + cols.at) * p.c
 			for c := 0; c < p.c; c += poolBlock {
 				n := min(p.c-c, poolBlock)
@@ -78,11 +94,7 @@ func bindCodePool[T quant.Code](p *codePool, y, x []T) func() error {
 						addCodes(sums[:n], x[at+a*p.strideY+b*p.strideX+c:])
 					}
 				}
-				dst := y[r*p.c+c:][:n]
-				for i := range dst {
-					v, _ := p.rule.AvgPoolCode(sums[i]+pad, count, zero, p.lo, p.hi)
-					dst[i] = T(v)
-				}
+				roundMeans(p, y[r*p.c+c:][:n], sums[:n], r, 0, zero)
 			}
 		}
 	}
@@ -94,6 +106,18 @@ func bindCodePool[T quant.Code](p *codePool, y, x []T) func() error {
 		zero = first(p.zero)
 		parallel(p.n*p.oh*p.ow, grain, body)
 		return nil
+	}
+}
+
+// roundMeans writes the codes of the means of output r, whose sums are too
+// large by excess, to dst.
+func roundMeans[T quant.Code](p *codePool, dst []T, sums []int32, r int, excess, zero int32) {
+	rows, cols := p.rows[r/p.ow%p.oh], p.cols[r%p.ow]
+	count := rows.count * cols.count
+	add := int32(count-rows.size*cols.size)*zero - excess
+	for i := range dst {
+		v, _ := p.rule.AvgPoolCode(sums[i]+add, count, zero, p.lo, p.hi)
+		dst[i] = T(v)
 	}
 }
 

@@ -181,23 +181,10 @@ func (b block) codeBlock(integers func(x VecVirtual, v int) VecVirtual) {
 		VPERMD(y, order(), y)
 		if s.zmm {
 			VPXORD(flip(), y, y)
-			VMOVDQU8(y.AsY(), b.all, Mem{Base: dst})
-			ADDQ(ldd, dst)
-			if pair {
-				high := YMM()
-				VEXTRACTI64X4(U8(1), y, high)
-				VMOVDQU8(high, b.all, Mem{Base: dst})
-				ADDQ(ldd, dst)
-			}
-			return
+		} else {
+			VPXOR(flip(), y, y)
 		}
-		VPXOR(flip(), y, y)
-		VMOVDQU(y.AsX(), Mem{Base: dst})
-		ADDQ(ldd, dst)
-		if pair {
-			VEXTRACTI128(U8(1), y, Mem{Base: dst})
-			ADDQ(ldd, dst)
-		}
+		b.codes(y, dst, ldd, pair)
 	}
 	Label("rows")
 	CMPQ(rows, U8(2))
@@ -231,6 +218,93 @@ func (s isa) requantizeBlock() {
 		VCVTPS2DQ(x, x)
 		return x
 	})
+}
+
+// requantizeBlockSmall is requantizeBlock without a mask and for multipliers of
+// at most a half, whose products fit an int32. Sums are clamped as bytes.
+func (s isa) requantizeBlockSmall() {
+	b := s.beginBlock("requantizeBlockSmall", "dst *byte, ldd uintptr, acc *int32, lda uintptr, add *int32, m *float32, p *[12]uint32, rows, cols uintptr",
+		"writes the codes of the sums acc+add times m, of which none is above a half")
+	add, m := arg("add"), arg("m")
+	adds, ms := [2]Op{b.column(add, 0), b.column(add, 1)}, [2]Op{b.column(m, 0), b.column(m, 1)}
+	dst, ldd, acc, lda, p, rows := arg("dst"), arg("ldd"), arg("acc"), arg("lda"), arg("p"), arg("rows")
+	after, flip := s.kept(func() VecVirtual { return s.word(p, atAfter) }), s.kept(func() VecVirtual { return s.field(p, atNone) })
+	least, most := s.byte(p, atLow), s.byte(p, atHigh)
+	order := s.kept(s.order)
+	two := func(pair bool) {
+		var w [2]VecVirtual
+		for r := range w {
+			if r == 1 && !pair {
+				w[1] = w[0]
+				break
+			}
+			var q [2]VecVirtual
+			for v := range q {
+				x := b.sums(acc, v)
+				VPADDD(adds[v], x, x)
+				VCVTDQ2PS(x, x)
+				VMULPS(ms[v], x, x)
+				VCVTPS2DQ(x, x)
+				q[v] = x
+			}
+			w[r] = s.vec()
+			VPACKSSDW(q[1], q[0], w[r])
+			VPADDSW(after(), w[r], w[r])
+			ADDQ(lda, acc)
+		}
+		y := s.vec()
+		VPACKUSWB(w[1], w[0], y)
+		VPMAXUB(least, y, y)
+		VPMINUB(most, y, y)
+		VPERMD(y, order(), y)
+		if s.zmm {
+			VPXORD(flip(), y, y)
+		} else {
+			VPXOR(flip(), y, y)
+		}
+		b.codes(y, dst, ldd, pair)
+	}
+	Label("rows")
+	CMPQ(rows, U8(2))
+	JLT(LabelRef("last"))
+	two(true)
+	SUBQ(U8(2), rows)
+	JMP(LabelRef("rows"))
+	Label("last")
+	TESTQ(rows, rows)
+	JE(LabelRef("done"))
+	two(false)
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// byte is word for bytes.
+func (s isa) byte(p Register, at int) VecVirtual {
+	v := s.vec()
+	VPBROADCASTB(Mem{Base: p, Disp: at}, v)
+	return v
+}
+
+// codes stores the codes y of one row or of two.
+func (b block) codes(y VecVirtual, dst, ldd Register, pair bool) {
+	if b.s.zmm {
+		VMOVDQU8(y.AsY(), b.all, Mem{Base: dst})
+		ADDQ(ldd, dst)
+		if pair {
+			high := YMM()
+			VEXTRACTI64X4(U8(1), y, high)
+			VMOVDQU8(high, b.all, Mem{Base: dst})
+			ADDQ(ldd, dst)
+		}
+		return
+	}
+	VMOVDQU(y.AsX(), Mem{Base: dst})
+	ADDQ(ldd, dst)
+	if pair {
+		VEXTRACTI128(U8(1), y, Mem{Base: dst})
+		ADDQ(ldd, dst)
+	}
 }
 
 // requantizeBlockFixed is requantizeFixed for a block.

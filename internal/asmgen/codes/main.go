@@ -29,6 +29,7 @@ func main() {
 	}
 	if *blocks {
 		s.requantizeBlock()
+		s.requantizeBlockSmall()
 		s.requantizeBlockFixed(true)
 		s.requantizeBlockFixed(false)
 		s.dequantizeBlock()

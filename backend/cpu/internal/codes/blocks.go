@@ -15,7 +15,7 @@ func RequantizeBlock[T quant.Code](q *Requantizer, dst []T, mask []byte, b gemm.
 		return
 	}
 	from := b.Lo*q.channels + b.From
-	if q.words && (mask == nil || q.channels%8 == 0) &&
+	if q.words && isRange[T](q.lo, q.hi) && (mask == nil || q.channels%8 == 0) &&
 		requantizeBlock(q, bytesOf(dst[from:(b.Hi-1)*q.channels+b.To]), mask, from, signed[T](), b) {
 		return
 	}
@@ -38,6 +38,9 @@ func RequantizeBlock[T quant.Code](q *Requantizer, dst []T, mask []byte, b gemm.
 		quant.RequantizeCodes(q.rule, dst[at:at+n], bitsFrom(mask, at, at+n), row, m, q.zero, q.lo, q.hi, n, 0, n)
 	}
 }
+
+// isRange reports whether lo and hi are codes.
+func isRange[T quant.Code](lo, hi int32) bool { return int32(T(lo)) == lo && int32(T(hi)) == hi }
 
 // wordy reports whether codes and zero point fit the 16-bit lanes of the
 // vectors, so that a number that does not is beyond all codes.

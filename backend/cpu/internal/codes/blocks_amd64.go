@@ -25,6 +25,12 @@ func requantizeBlock(q *Requantizer, dst, mask []byte, from int, signed bool, b 
 	} else {
 		p[noneAt] = 0
 	}
+	if mask == nil && q.small { // The bounds are those of the bytes.
+		p[lowAt], p[highAt] = uint32(q.lo), uint32(q.hi)
+		if signed {
+			p[lowAt], p[highAt] = p[lowAt]+128, p[highAt]+128
+		}
+	}
 	_, _ = dst[(rows-1)*q.channels+cols-1], b.Acc[(rows-1)*b.Stride+cols-1]
 	if mask != nil {
 		_ = mask[(from+(rows-1)*q.channels+cols-1)/8]
@@ -73,9 +79,14 @@ func (q *Requantizer) rows(w int, dst []byte, ldd int, mask []byte, acc []int32,
 	l, lm, la, r, c := uintptr(ldd), uintptr(ldd/8), uintptr(4*stride), uintptr(rows), uintptr(n)
 	if q.factor != nil {
 		m := &q.factor[column]
-		if w == 16 {
+		switch {
+		case q.small && mask == nil && w == 16:
+			requantizeBlockSmallAVX512(d, l, a, la, add, m, p, r, c)
+		case q.small && mask == nil:
+			requantizeBlockSmallAVX2(d, l, a, la, add, m, p, r, c)
+		case w == 16:
 			requantizeBlockAVX512(d, l, k, lm, a, la, add, m, p, r, c)
-		} else {
+		default:
 			requantizeBlockAVX2(d, l, k, lm, a, la, add, m, p, r, c)
 		}
 		return

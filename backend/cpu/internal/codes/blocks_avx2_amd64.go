@@ -11,6 +11,13 @@ package codes
 //go:noescape
 func requantizeBlockAVX2(dst *byte, ldd uintptr, mask *byte, ldm uintptr, acc *int32, lda uintptr, add *int32, m *float32, p *[12]uint32, rows uintptr, cols uintptr)
 
+// requantizeBlockSmallAVX2 writes the codes of the sums acc+add times m, of which none is above a half.
+// There are 16 columns.
+// Distances from row to row are in bytes.
+//
+//go:noescape
+func requantizeBlockSmallAVX2(dst *byte, ldd uintptr, acc *int32, lda uintptr, add *int32, m *float32, p *[12]uint32, rows uintptr, cols uintptr)
+
 // requantizeBlockDoubleAVX2 writes the codes, and unless mask is nil the mask bits, of the sums acc+add times m * 2^(left-right-31), rounded twice.
 // There are 16 columns.
 // Distances from row to row are in bytes.

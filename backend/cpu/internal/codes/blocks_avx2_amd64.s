@@ -146,6 +146,100 @@ done:
 	VZEROUPPER
 	RET
 
+// func requantizeBlockSmallAVX2(dst *byte, ldd uintptr, acc *int32, lda uintptr, add *int32, m *float32, p *[12]uint32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX2
+TEXT ·requantizeBlockSmallAVX2(SB), NOSPLIT, $0-72
+	MOVQ         add+32(FP), AX
+	MOVQ         m+40(FP), CX
+	MOVQ         dst+0(FP), DX
+	MOVQ         ldd+8(FP), BX
+	MOVQ         acc+16(FP), SI
+	MOVQ         lda+24(FP), DI
+	MOVQ         p+48(FP), R8
+	MOVQ         rows+56(FP), R9
+	VPBROADCASTB 8(R8), Y0
+	VPBROADCASTB 12(R8), Y1
+
+rows:
+	CMPQ         R9, $0x02
+	JLT          last
+	VMOVUPS      (SI), Y2
+	VPADDD       (AX), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (CX), Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VMOVUPS      32(SI), Y3
+	VPADDD       32(AX), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       32(CX), Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VPBROADCASTW 24(R8), Y3
+	VPADDSW      Y3, Y2, Y2
+	ADDQ         DI, SI
+	VMOVUPS      (SI), Y3
+	VPADDD       (AX), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       (CX), Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VMOVUPS      32(SI), Y4
+	VPADDD       32(AX), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(CX), Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y4, Y3, Y3
+	VPBROADCASTW 24(R8), Y4
+	VPADDSW      Y4, Y3, Y3
+	ADDQ         DI, SI
+	VPACKUSWB    Y3, Y2, Y2
+	VPMAXUB      Y0, Y2, Y2
+	VPMINUB      Y1, Y2, Y2
+	MOVQ         $0x0703060205010400, R10
+	VMOVQ        R10, X3
+	VPMOVZXBD    X3, Y3
+	VPERMD       Y2, Y3, Y2
+	VBROADCASTSS 28(R8), Y3
+	VPXOR        Y3, Y2, Y2
+	VMOVDQU      X2, (DX)
+	ADDQ         BX, DX
+	VEXTRACTI128 $0x01, Y2, (DX)
+	ADDQ         BX, DX
+	SUBQ         $0x02, R9
+	JMP          rows
+
+last:
+	TESTQ        R9, R9
+	JE           done
+	VMOVUPS      (SI), Y2
+	VPADDD       (AX), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (CX), Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VMOVUPS      32(SI), Y3
+	VPADDD       32(AX), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       32(CX), Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VPBROADCASTW 24(R8), Y3
+	VPADDSW      Y3, Y2, Y2
+	ADDQ         DI, SI
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      Y0, Y2, Y2
+	VPMINUB      Y1, Y2, Y2
+	MOVQ         $0x0703060205010400, AX
+	VMOVQ        AX, X0
+	VPMOVZXBD    X0, Y0
+	VPERMD       Y2, Y0, Y2
+	VBROADCASTSS 28(R8), Y0
+	VPXOR        Y0, Y2, Y2
+	VMOVDQU      X2, (DX)
+	ADDQ         BX, DX
+
+done:
+	VZEROUPPER
+	RET
+
 // func requantizeBlockDoubleAVX2(dst *byte, ldd uintptr, mask *byte, ldm uintptr, acc *int32, lda uintptr, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, rows uintptr, cols uintptr)
 // Requires: AVX, AVX2
 TEXT ·requantizeBlockDoubleAVX2(SB), NOSPLIT, $0-104

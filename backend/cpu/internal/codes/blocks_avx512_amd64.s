@@ -155,6 +155,110 @@ done:
 	VZEROUPPER
 	RET
 
+// func requantizeBlockSmallAVX512(dst *byte, ldd uintptr, acc *int32, lda uintptr, add *int32, m *float32, p *[12]uint32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+TEXT ·requantizeBlockSmallAVX512(SB), NOSPLIT, $0-72
+	MOVQ         cols+64(FP), AX
+	MOVQ         AX, CX
+	MOVQ         $0x00000001, AX
+	SHLQ         CL, AX
+	DECQ         AX
+	KMOVD        AX, K3
+	KMOVW        AX, K1
+	SHRQ         $0x10, AX
+	KMOVW        AX, K2
+	MOVQ         add+32(FP), AX
+	MOVQ         m+40(FP), CX
+	VMOVUPS.Z    (AX), K1, Z0
+	VMOVUPS.Z    64(AX), K2, Z1
+	VMOVUPS.Z    (CX), K1, Z2
+	VMOVUPS.Z    64(CX), K2, Z3
+	MOVQ         dst+0(FP), AX
+	MOVQ         ldd+8(FP), CX
+	MOVQ         acc+16(FP), DX
+	MOVQ         lda+24(FP), BX
+	MOVQ         p+48(FP), SI
+	MOVQ         rows+56(FP), DI
+	VPBROADCASTW 24(SI), Z4
+	VBROADCASTSS 28(SI), Z5
+	VPBROADCASTB 8(SI), Z6
+	VPBROADCASTB 12(SI), Z7
+	MOVQ         $0x0d0905010c080400, SI
+	VMOVQ        SI, X8
+	MOVQ         $0x0f0b07030e0a0602, SI
+	VPINSRQ      $0x01, SI, X8, X8
+	VPMOVZXBD    X8, Z8
+
+rows:
+	CMPQ          DI, $0x02
+	JLT           last
+	VMOVUPS.Z     (DX), K1, Z9
+	VPADDD        Z0, Z9, Z9
+	VCVTDQ2PS     Z9, Z9
+	VMULPS        Z2, Z9, Z9
+	VCVTPS2DQ     Z9, Z9
+	VMOVUPS.Z     64(DX), K2, Z10
+	VPADDD        Z1, Z10, Z10
+	VCVTDQ2PS     Z10, Z10
+	VMULPS        Z3, Z10, Z10
+	VCVTPS2DQ     Z10, Z10
+	VPACKSSDW     Z10, Z9, Z9
+	VPADDSW       Z4, Z9, Z9
+	ADDQ          BX, DX
+	VMOVUPS.Z     (DX), K1, Z10
+	VPADDD        Z0, Z10, Z10
+	VCVTDQ2PS     Z10, Z10
+	VMULPS        Z2, Z10, Z10
+	VCVTPS2DQ     Z10, Z10
+	VMOVUPS.Z     64(DX), K2, Z11
+	VPADDD        Z1, Z11, Z11
+	VCVTDQ2PS     Z11, Z11
+	VMULPS        Z3, Z11, Z11
+	VCVTPS2DQ     Z11, Z11
+	VPACKSSDW     Z11, Z10, Z10
+	VPADDSW       Z4, Z10, Z10
+	ADDQ          BX, DX
+	VPACKUSWB     Z10, Z9, Z9
+	VPMAXUB       Z6, Z9, Z9
+	VPMINUB       Z7, Z9, Z9
+	VPERMD        Z9, Z8, Z9
+	VPXORD        Z5, Z9, Z9
+	VMOVDQU8      Y9, K3, (AX)
+	ADDQ          CX, AX
+	VEXTRACTI64X4 $0x01, Z9, Y9
+	VMOVDQU8      Y9, K3, (AX)
+	ADDQ          CX, AX
+	SUBQ          $0x02, DI
+	JMP           rows
+
+last:
+	TESTQ     DI, DI
+	JE        done
+	VMOVUPS.Z (DX), K1, Z9
+	VPADDD    Z0, Z9, Z9
+	VCVTDQ2PS Z9, Z9
+	VMULPS    Z2, Z9, Z9
+	VCVTPS2DQ Z9, Z9
+	VMOVUPS.Z 64(DX), K2, Z0
+	VPADDD    Z1, Z0, Z0
+	VCVTDQ2PS Z0, Z0
+	VMULPS    Z3, Z0, Z0
+	VCVTPS2DQ Z0, Z0
+	VPACKSSDW Z0, Z9, Z0
+	VPADDSW   Z4, Z0, Z0
+	ADDQ      BX, DX
+	VPACKUSWB Z0, Z0, Z0
+	VPMAXUB   Z6, Z0, Z0
+	VPMINUB   Z7, Z0, Z0
+	VPERMD    Z0, Z8, Z0
+	VPXORD    Z5, Z0, Z0
+	VMOVDQU8  Y0, K3, (AX)
+	ADDQ      CX, AX
+
+done:
+	VZEROUPPER
+	RET
+
 // func requantizeBlockDoubleAVX512(dst *byte, ldd uintptr, mask *byte, ldm uintptr, acc *int32, lda uintptr, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, rows uintptr, cols uintptr)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·requantizeBlockDoubleAVX512(SB), NOSPLIT, $0-104

@@ -65,7 +65,7 @@ func TestRequantizeBlock(t *testing.T) {
 					for c := range m {
 						m[c] = quant.Multiplier{Q: r.Int32N(1<<30) + 1<<30, Shift: -12 + r.IntN(13)}
 						if rule.Requant == quant.RequantFloat {
-							m[c] = quant.Multiplier{M: float32(r.NormFloat64()) * []float32{1, 1e-3, 1e-6, 1e30}[r.IntN(4)]}
+							m[c] = quant.Multiplier{M: float32(r.NormFloat64()) * []float32{1, 1e-3, 1e-3, 1e-6, 1e-6, 1e30}[(channels+r.IntN(2))%6]}
 						}
 					}
 					for c := range add {

@@ -33,6 +33,7 @@ type Requantizer struct {
 	p            params
 	exact        bool // the vectors compute the rule
 	words        bool // exact, and codes and zero point are small
+	small        bool // words, float, and no multiplier is above a half
 }
 
 // NewRequantizer returns a requantizer of rows of channels, to be set before
@@ -67,6 +68,10 @@ func (q *Requantizer) Set(add []int32, m []quant.Multiplier, zero, lo, hi int32)
 		q.p = clamping(zero, lo, hi)
 	}
 	q.words = q.exact && wordy(zero, lo, hi)
+	q.small = q.words && q.rule.Requant == quant.RequantFloat
+	for _, f := range q.factor[:min(q.channels, len(q.factor))] {
+		q.small = q.small && f <= 0.5 && f >= -0.5
+	}
 }
 
 func (q *Requantizer) setFactors() {
