@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -49,6 +50,14 @@ func bindAdam[T float](op backend.Adam, in []*tensor.Tensor) func() error {
 			b := T(keep2*v[i]) + T(take2*d*d)
 			m[i], v[i] = a, b
 			p[i] = w - T(size*a/(T(math.Sqrt(float64(b)))/root+eps))
+		}
+	}
+	if p, ok := any(param).([]float32); ok {
+		g, m, v := any(grad).([]float32), any(first).([]float32), any(second).([]float32)
+		body = func(lo, hi int) {
+			f := codes.AdamFactors{Shrink: float32(shrink), Coupled: float32(coupled), Take: float32(take), Keep2: float32(keep2), Take2: float32(take2),
+				Size: float32(size), Root: float32(root), Eps: float32(eps)}
+			codes.Adam(f, p[lo:hi], g[lo:hi], m[lo:hi], v[lo:hi])
 		}
 	}
 	grain := grainFor(len(param), 6)

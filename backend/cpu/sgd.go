@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -36,6 +37,25 @@ func bindSGD[T float](op backend.SGD, in []*tensor.Tensor) func() error {
 		moving = in[4].F32()
 	}
 	grain := grainFor(len(param), 2)
+	if p, ok := any(param).([]float32); ok {
+		g, v := any(grad).([]float32), any(velocity).([]float32)
+		f := codes.SGDFactors{Decay: float32(decay), Nesterov: op.Nesterov}
+		vectors := func(lo, hi int) {
+			var part []float32
+			if v != nil {
+				part = v[lo:hi]
+			}
+			codes.SGD(f, p[lo:hi], g[lo:hi], part)
+		}
+		return func() error {
+			f.Rate, f.Momentum = rate[0], float32(fixed)
+			if moving != nil {
+				f.Momentum = float32(decimal(moving[0]))
+			}
+			parallel(len(p), grain, vectors)
+			return nil
+		}
+	}
 	body := func(lo, hi int) {
 		lr, mu := T(rate[0]), fixed
 		if moving != nil {

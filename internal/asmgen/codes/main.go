@@ -66,6 +66,10 @@ func main() {
 	s.products()
 	s.clamp()
 	s.clampGrad()
+	s.sgd("Plain")
+	s.sgd("Momentum")
+	s.sgd("Nesterov")
+	s.adam()
 	Generate()
 }
 

@@ -153,3 +153,23 @@ func clampAVX2(dst *float32, x *float32, low float32, high float32, n uintptr)
 //
 //go:noescape
 func clampGradAVX2(dst *float32, dy *float32, y *float32, low float32, high float32, n uintptr)
+
+// sgdPlainAVX2 updates param, and velocity unless the step is plain, by the rate f[0], momentum f[1] and decay f[2]; n is a multiple of 8.
+//
+//go:noescape
+func sgdPlainAVX2(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+
+// sgdMomentumAVX2 updates param, and velocity unless the step is plain, by the rate f[0], momentum f[1] and decay f[2]; n is a multiple of 8.
+//
+//go:noescape
+func sgdMomentumAVX2(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+
+// sgdNesterovAVX2 updates param, and velocity unless the step is plain, by the rate f[0], momentum f[1] and decay f[2]; n is a multiple of 8.
+//
+//go:noescape
+func sgdNesterovAVX2(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+
+// adamAVX2 updates param and its moments by f: shrink, coupled, take, keep2, take2, size, root, eps; n is a multiple of 8.
+//
+//go:noescape
+func adamAVX2(param *float32, grad *float32, first *float32, second *float32, f *[8]float32, n uintptr)

@@ -1776,3 +1776,164 @@ loop:
 tail:
 	VZEROUPPER
 	RET
+
+// func sgdPlainAVX2(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+// Requires: AVX
+TEXT ·sgdPlainAVX2(SB), NOSPLIT, $0-40
+	MOVQ         param+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         velocity+16(FP), DX
+	MOVQ         f+24(FP), BX
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y1
+	MOVQ         n+32(FP), BX
+
+loop:
+	CMPQ    BX, $0x08
+	JLT     tail
+	VMOVUPS (AX), Y2
+	VMULPS  Y1, Y2, Y3
+	VMOVUPS (CX), Y4
+	VADDPS  Y3, Y4, Y3
+	VMULPS  Y0, Y3, Y3
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, BX
+	JMP     loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func sgdMomentumAVX2(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+// Requires: AVX
+TEXT ·sgdMomentumAVX2(SB), NOSPLIT, $0-40
+	MOVQ         param+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         velocity+16(FP), DX
+	MOVQ         f+24(FP), BX
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y2
+	MOVQ         n+32(FP), BX
+
+loop:
+	CMPQ    BX, $0x08
+	JLT     tail
+	VMOVUPS (AX), Y3
+	VMULPS  Y2, Y3, Y4
+	VMOVUPS (CX), Y5
+	VADDPS  Y4, Y5, Y4
+	VMOVUPS (DX), Y5
+	VMULPS  Y1, Y5, Y5
+	VADDPS  Y4, Y5, Y5
+	VMOVUPS Y5, (DX)
+	VMULPS  Y0, Y5, Y4
+	VSUBPS  Y4, Y3, Y3
+	VMOVUPS Y3, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, BX
+	JMP     loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func sgdNesterovAVX2(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+// Requires: AVX
+TEXT ·sgdNesterovAVX2(SB), NOSPLIT, $0-40
+	MOVQ         param+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         velocity+16(FP), DX
+	MOVQ         f+24(FP), BX
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y2
+	MOVQ         n+32(FP), BX
+
+loop:
+	CMPQ    BX, $0x08
+	JLT     tail
+	VMOVUPS (AX), Y3
+	VMULPS  Y2, Y3, Y4
+	VMOVUPS (CX), Y5
+	VADDPS  Y4, Y5, Y4
+	VMOVUPS (DX), Y5
+	VMULPS  Y1, Y5, Y5
+	VADDPS  Y4, Y5, Y5
+	VMOVUPS Y5, (DX)
+	VMULPS  Y1, Y5, Y5
+	VADDPS  Y5, Y4, Y4
+	VMULPS  Y0, Y4, Y4
+	VSUBPS  Y4, Y3, Y3
+	VMOVUPS Y3, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, BX
+	JMP     loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func adamAVX2(param *float32, grad *float32, first *float32, second *float32, f *[8]float32, n uintptr)
+// Requires: AVX
+TEXT ·adamAVX2(SB), NOSPLIT, $0-48
+	MOVQ         param+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         first+16(FP), DX
+	MOVQ         second+24(FP), BX
+	MOVQ         f+32(FP), SI
+	VBROADCASTSS (SI), Y0
+	VBROADCASTSS 4(SI), Y1
+	VBROADCASTSS 8(SI), Y2
+	VBROADCASTSS 12(SI), Y3
+	VBROADCASTSS 16(SI), Y4
+	VBROADCASTSS 20(SI), Y5
+	VBROADCASTSS 24(SI), Y6
+	VBROADCASTSS 28(SI), Y7
+	MOVQ         n+40(FP), SI
+
+loop:
+	CMPQ    SI, $0x08
+	JLT     tail
+	VMOVUPS (AX), Y8
+	VMOVUPS (CX), Y9
+	VMULPS  Y0, Y8, Y8
+	VMULPS  Y1, Y8, Y10
+	VADDPS  Y10, Y9, Y9
+	VMOVUPS (DX), Y11
+	VSUBPS  Y11, Y9, Y10
+	VMULPS  Y2, Y10, Y10
+	VADDPS  Y10, Y11, Y11
+	VMOVUPS Y11, (DX)
+	VMOVUPS (BX), Y12
+	VMULPS  Y3, Y12, Y12
+	VMULPS  Y4, Y9, Y10
+	VMULPS  Y9, Y10, Y10
+	VADDPS  Y10, Y12, Y12
+	VMOVUPS Y12, (BX)
+	VSQRTPS Y12, Y12
+	VDIVPS  Y6, Y12, Y12
+	VADDPS  Y7, Y12, Y12
+	VMULPS  Y5, Y11, Y11
+	VDIVPS  Y12, Y11, Y11
+	VSUBPS  Y11, Y8, Y8
+	VMOVUPS Y8, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, SI
+	JMP     loop
+
+tail:
+	VZEROUPPER
+	RET

@@ -153,3 +153,23 @@ func clampAVX512(dst *float32, x *float32, low float32, high float32, n uintptr)
 //
 //go:noescape
 func clampGradAVX512(dst *float32, dy *float32, y *float32, low float32, high float32, n uintptr)
+
+// sgdPlainAVX512 updates param, and velocity unless the step is plain, by the rate f[0], momentum f[1] and decay f[2]; n is any number.
+//
+//go:noescape
+func sgdPlainAVX512(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+
+// sgdMomentumAVX512 updates param, and velocity unless the step is plain, by the rate f[0], momentum f[1] and decay f[2]; n is any number.
+//
+//go:noescape
+func sgdMomentumAVX512(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+
+// sgdNesterovAVX512 updates param, and velocity unless the step is plain, by the rate f[0], momentum f[1] and decay f[2]; n is any number.
+//
+//go:noescape
+func sgdNesterovAVX512(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+
+// adamAVX512 updates param and its moments by f: shrink, coupled, take, keep2, take2, size, root, eps; n is any number.
+//
+//go:noescape
+func adamAVX512(param *float32, grad *float32, first *float32, second *float32, f *[8]float32, n uintptr)

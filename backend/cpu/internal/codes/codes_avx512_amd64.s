@@ -2745,3 +2745,263 @@ tail:
 done:
 	VZEROUPPER
 	RET
+
+// func sgdPlainAVX512(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·sgdPlainAVX512(SB), NOSPLIT, $0-40
+	MOVQ         param+0(FP), AX
+	MOVQ         grad+8(FP), DX
+	MOVQ         velocity+16(FP), BX
+	MOVQ         f+24(FP), CX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z1
+	MOVQ         n+32(FP), CX
+
+loop:
+	CMPQ    CX, $0x10
+	JLT     tail
+	VMOVUPS (AX), Z2
+	VMULPS  Z1, Z2, Z3
+	VMOVUPS (DX), Z4
+	VADDPS  Z3, Z4, Z3
+	VMULPS  Z0, Z3, Z3
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS Z2, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, CX
+	JMP     loop
+
+tail:
+	TESTQ     CX, CX
+	JE        done
+	MOVL      $0x00000001, SI
+	SHLL      CL, SI
+	DECL      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (AX), K1, Z2
+	VMULPS    Z1, Z2, Z1
+	VMOVUPS.Z (DX), K1, Z3
+	VADDPS    Z1, Z3, Z1
+	VMULPS    Z0, Z1, Z0
+	VSUBPS    Z0, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+
+done:
+	VZEROUPPER
+	RET
+
+// func sgdMomentumAVX512(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·sgdMomentumAVX512(SB), NOSPLIT, $0-40
+	MOVQ         param+0(FP), AX
+	MOVQ         grad+8(FP), DX
+	MOVQ         velocity+16(FP), BX
+	MOVQ         f+24(FP), CX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z2
+	MOVQ         n+32(FP), CX
+
+loop:
+	CMPQ    CX, $0x10
+	JLT     tail
+	VMOVUPS (AX), Z3
+	VMULPS  Z2, Z3, Z4
+	VMOVUPS (DX), Z5
+	VADDPS  Z4, Z5, Z4
+	VMOVUPS (BX), Z5
+	VMULPS  Z1, Z5, Z5
+	VADDPS  Z4, Z5, Z5
+	VMOVUPS Z5, (BX)
+	VMULPS  Z0, Z5, Z4
+	VSUBPS  Z4, Z3, Z3
+	VMOVUPS Z3, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, CX
+	JMP     loop
+
+tail:
+	TESTQ     CX, CX
+	JE        done
+	MOVL      $0x00000001, SI
+	SHLL      CL, SI
+	DECL      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (AX), K1, Z3
+	VMULPS    Z2, Z3, Z2
+	VMOVUPS.Z (DX), K1, Z4
+	VADDPS    Z2, Z4, Z2
+	VMOVUPS.Z (BX), K1, Z4
+	VMULPS    Z1, Z4, Z4
+	VADDPS    Z2, Z4, Z4
+	VMOVUPS   Z4, K1, (BX)
+	VMULPS    Z0, Z4, Z0
+	VSUBPS    Z0, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+
+done:
+	VZEROUPPER
+	RET
+
+// func sgdNesterovAVX512(param *float32, grad *float32, velocity *float32, f *[4]float32, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·sgdNesterovAVX512(SB), NOSPLIT, $0-40
+	MOVQ         param+0(FP), AX
+	MOVQ         grad+8(FP), DX
+	MOVQ         velocity+16(FP), BX
+	MOVQ         f+24(FP), CX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z2
+	MOVQ         n+32(FP), CX
+
+loop:
+	CMPQ    CX, $0x10
+	JLT     tail
+	VMOVUPS (AX), Z3
+	VMULPS  Z2, Z3, Z4
+	VMOVUPS (DX), Z5
+	VADDPS  Z4, Z5, Z4
+	VMOVUPS (BX), Z5
+	VMULPS  Z1, Z5, Z5
+	VADDPS  Z4, Z5, Z5
+	VMOVUPS Z5, (BX)
+	VMULPS  Z1, Z5, Z5
+	VADDPS  Z5, Z4, Z4
+	VMULPS  Z0, Z4, Z4
+	VSUBPS  Z4, Z3, Z3
+	VMOVUPS Z3, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, CX
+	JMP     loop
+
+tail:
+	TESTQ     CX, CX
+	JE        done
+	MOVL      $0x00000001, SI
+	SHLL      CL, SI
+	DECL      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (AX), K1, Z3
+	VMULPS    Z2, Z3, Z2
+	VMOVUPS.Z (DX), K1, Z4
+	VADDPS    Z2, Z4, Z2
+	VMOVUPS.Z (BX), K1, Z4
+	VMULPS    Z1, Z4, Z4
+	VADDPS    Z2, Z4, Z4
+	VMOVUPS   Z4, K1, (BX)
+	VMULPS    Z1, Z4, Z1
+	VADDPS    Z1, Z2, Z2
+	VMULPS    Z0, Z2, Z0
+	VSUBPS    Z0, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+
+done:
+	VZEROUPPER
+	RET
+
+// func adamAVX512(param *float32, grad *float32, first *float32, second *float32, f *[8]float32, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·adamAVX512(SB), NOSPLIT, $0-48
+	MOVQ         param+0(FP), AX
+	MOVQ         grad+8(FP), DX
+	MOVQ         first+16(FP), BX
+	MOVQ         second+24(FP), SI
+	MOVQ         f+32(FP), CX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z2
+	VBROADCASTSS 12(CX), Z3
+	VBROADCASTSS 16(CX), Z4
+	VBROADCASTSS 20(CX), Z5
+	VBROADCASTSS 24(CX), Z6
+	VBROADCASTSS 28(CX), Z7
+	MOVQ         n+40(FP), CX
+
+loop:
+	CMPQ    CX, $0x10
+	JLT     tail
+	VMOVUPS (AX), Z8
+	VMOVUPS (DX), Z9
+	VMULPS  Z0, Z8, Z8
+	VMULPS  Z1, Z8, Z10
+	VADDPS  Z10, Z9, Z9
+	VMOVUPS (BX), Z11
+	VSUBPS  Z11, Z9, Z10
+	VMULPS  Z2, Z10, Z10
+	VADDPS  Z10, Z11, Z11
+	VMOVUPS Z11, (BX)
+	VMOVUPS (SI), Z12
+	VMULPS  Z3, Z12, Z12
+	VMULPS  Z4, Z9, Z10
+	VMULPS  Z9, Z10, Z10
+	VADDPS  Z10, Z12, Z12
+	VMOVUPS Z12, (SI)
+	VSQRTPS Z12, Z12
+	VDIVPS  Z6, Z12, Z12
+	VADDPS  Z7, Z12, Z12
+	VMULPS  Z5, Z11, Z11
+	VDIVPS  Z12, Z11, Z11
+	VSUBPS  Z11, Z8, Z8
+	VMOVUPS Z8, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, SI
+	SUBQ    $0x10, CX
+	JMP     loop
+
+tail:
+	TESTQ     CX, CX
+	JE        done
+	MOVL      $0x00000001, DI
+	SHLL      CL, DI
+	DECL      DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (AX), K1, Z8
+	VMOVUPS.Z (DX), K1, Z9
+	VMULPS    Z0, Z8, Z8
+	VMULPS    Z1, Z8, Z0
+	VADDPS    Z0, Z9, Z9
+	VMOVUPS.Z (BX), K1, Z1
+	VSUBPS    Z1, Z9, Z0
+	VMULPS    Z2, Z0, Z0
+	VADDPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (BX)
+	VMOVUPS.Z (SI), K1, Z2
+	VMULPS    Z3, Z2, Z2
+	VMULPS    Z4, Z9, Z0
+	VMULPS    Z9, Z0, Z0
+	VADDPS    Z0, Z2, Z2
+	VMOVUPS   Z2, K1, (SI)
+	VSQRTPS   Z2, Z2
+	VDIVPS    Z6, Z2, Z2
+	VADDPS    Z7, Z2, Z2
+	VMULPS    Z5, Z1, Z1
+	VDIVPS    Z2, Z1, Z1
+	VSUBPS    Z1, Z8, Z8
+	VMOVUPS   Z8, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+	ADDQ      $0x40, SI
+
+done:
+	VZEROUPPER
+	RET

@@ -53,3 +53,7 @@ func dequantizeBlock([]float32, int, gemm.IntBlock, []int32, []float32, []float3
 func lsqGrad(_ quant.Rule, _, _, _ []float32, _ *params, _ *[16]float64) (n, nan int) { return 0, 0 }
 
 func pair(bool, quant.Rule, []byte, []byte, []byte, []byte, *sides, *params) int { return 0 }
+
+func sgd(SGDFactors, []float32, []float32, []float32) int { return 0 }
+
+func adam(AdamFactors, []float32, []float32, []float32, []float32) int { return 0 }
