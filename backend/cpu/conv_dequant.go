@@ -21,7 +21,7 @@ func bindDequant(b *Backend, g convShape, out, in []*tensor.Tensor) (func() erro
 	}
 	return newCodeConv(b, g, in[0], in[3], ints(in, 2), nil, func(p codeProduct) accEpilogue {
 		return dequantEpilogue(p, out[0].F32(), reals(in, 1), reals(in, 4), reals(in, 5))
-	}), nil
+	})
 }
 
 // dequantEpilogue stores float32(acc) * (sx * sw[c]) + bias[c].

@@ -19,7 +19,7 @@ func init() {
 		y := out[0].I32()
 		return newCodeConv(b, g, in[0], in[1], ints(in, 2), ints(in, 3), func(p codeProduct) accEpilogue {
 			return sumsEpilogue(p, y)
-		}), nil
+		})
 	}})
 }
 
@@ -216,12 +216,16 @@ func (k *keptWeights) memory(s *scratch, off, n int) []byte {
 // codeConvScratch has the byte offsets of the parts of the scratch memory.
 type codeConvScratch struct{ weights, packed, work, acc, total int }
 
-// newCodeConv returns the run function of a convolution of codes.
-func newCodeConv(b *Backend, g convShape, x, w *tensor.Tensor, zx, zw []int32, epilogue func(codeProduct) accEpilogue) func() error {
-	if x.DType() == tensor.U8 {
-		return bindCodeConv(b, g, x.U8(), w, zx, zw, epilogue)
+// newCodeConv returns the run function of a convolution of codes, and a
+// [backend.SumError] where its sums may not fit an int32.
+func newCodeConv(b *Backend, g convShape, x, w *tensor.Tensor, zx, zw []int32, epilogue func(codeProduct) accEpilogue) (func() error, error) {
+	if err := backend.CheckSum(g.k(), backend.CodeSpan(x.DType(), zx != nil), backend.CodeSpan(w.DType(), zw != nil), false); err != nil {
+		return nil, err
 	}
-	return bindCodeConv(b, g, x.I8(), w, zx, zw, epilogue)
+	if x.DType() == tensor.U8 {
+		return bindCodeConv(b, g, x.U8(), w, zx, zw, epilogue), nil
+	}
+	return bindCodeConv(b, g, x.I8(), w, zx, zw, epilogue), nil
 }
 
 func bindCodeConv[A quant.Code](b *Backend, g convShape, x []A, w *tensor.Tensor, zx, zw []int32, epilogue func(codeProduct) accEpilogue) func() error {

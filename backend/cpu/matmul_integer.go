@@ -17,7 +17,7 @@ func init() {
 		s := newMatMulShape(op.(backend.MatMulInteger).MatMul, in[0].Shape(), in[1].Shape())
 		return newCodeMatMul(b, s, in[0], in[1], ints(in, 2), ints(in, 3), func(p codeProduct) accEpilogue {
 			return sumsEpilogue(p, out[0].I32())
-		}), nil
+		})
 	}})
 }
 
@@ -114,12 +114,16 @@ type matrixPlan[A quant.Code] struct {
 	bytes  int
 }
 
-// newCodeMatMul returns the run function of a product of codes.
-func newCodeMatMul(b *Backend, s matMulShape, left, right *tensor.Tensor, za, zb []int32, epilogue func(codeProduct) accEpilogue) func() error {
-	if left.DType() == tensor.U8 {
-		return bindCodeMatMul(b, s, left.U8(), right, za, zb, epilogue)
+// newCodeMatMul returns the run function of a product of codes, and a
+// [backend.SumError] where its sums may not fit an int32.
+func newCodeMatMul(b *Backend, s matMulShape, left, right *tensor.Tensor, za, zb []int32, epilogue func(codeProduct) accEpilogue) (func() error, error) {
+	if err := backend.CheckSum(s.k, backend.CodeSpan(left.DType(), za != nil), backend.CodeSpan(right.DType(), zb != nil), false); err != nil {
+		return nil, err
 	}
-	return bindCodeMatMul(b, s, left.I8(), right, za, zb, epilogue)
+	if left.DType() == tensor.U8 {
+		return bindCodeMatMul(b, s, left.U8(), right, za, zb, epilogue), nil
+	}
+	return bindCodeMatMul(b, s, left.I8(), right, za, zb, epilogue), nil
 }
 
 func bindCodeMatMul[A quant.Code](b *Backend, s matMulShape, left []A, right *tensor.Tensor, za, zb []int32, epilogue func(codeProduct) accEpilogue) func() error {

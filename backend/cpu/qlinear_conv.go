@@ -29,7 +29,7 @@ func bindQLinear(b *Backend, g convShape, q *requantizer, out, in []*tensor.Tens
 	q.sx, q.sw, q.sy, q.zy, q.bias = reals(in, 1), reals(in, 4), reals(in, 6), ints(in, 7), ints(in, 8)
 	return newCodeConv(b, g, in[0], in[3], ints(in, 2), ints(in, 5), func(p codeProduct) accEpilogue {
 		return q.epilogue(p, out)
-	}), nil
+	})
 }
 
 // requantizer is the epilogue from accumulators to codes.

@@ -18,6 +18,6 @@ func init() {
 		s := newMatMulShape(o.MatMul, in[0].Shape(), in[3].Shape())
 		return newCodeMatMul(b, s, in[0], in[3], ints(in, 2), ints(in, 5), func(p codeProduct) accEpilogue {
 			return q.epilogue(p, out)
-		}), nil
+		})
 	}})
 }

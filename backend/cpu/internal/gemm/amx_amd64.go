@@ -89,8 +89,13 @@ func init() {
 }
 
 func tileBF16AMX(blocks []Block, rows, k int, a []uint32, rsA, csA int, b []uint32, rsB int, c []float32, ldc, cols int, add bool) {
-	if csA != 1 {
-		panic("gemm: AMX wants the cells of a row side by side")
+	if csA != 1 { // Tiles have rows of A side by side, and turning them costs more than they save.
+		if isa.AVX512BF16.InCPU() {
+			tileBF16AVX512(blocks, rows, k, a, rsA, csA, b, rsB, c, ldc, cols, add)
+		} else {
+			tileLoopBF16(blocks, rows, k, a, rsA, csA, b, rsB, c, ldc, cols, add)
+		}
+		return
 	}
 	checkTile(blocks, rows, k, a, rsA, csA, b, rsB, cols, c, ldc, cols)
 	full, rest := k/tileRows, k%tileRows*4
@@ -105,4 +110,22 @@ func tileBF16AMX(blocks []Block, rows, k int, a []uint32, rsA, csA int, b []uint
 			&b[0], uintptr(4*rsB), 4*tileRows, uintptr(full), uintptr(rest),
 			&c[g.row*ldc], uintptr(4*ldc), uintptr(4*ldc*g.jumpC), uintptr(4*ldc*g.nextC), adds)
 	})
+}
+
+// tileLoopBF16 is tileBF16AVX512 for tests of AMX on machines without it.
+func tileLoopBF16(blocks []Block, rows, k int, a []uint32, rsA, csA int, b []uint32, rsB int, c []float32, ldc, cols int, add bool) {
+	for i := range rows {
+		for j := range cols {
+			var sum float32
+			for _, t := range blocks {
+				for p := range k {
+					sum = dotPairBF16(sum, a[t.A+i*rsA+p*csA], b[t.B+p*rsB+j])
+				}
+			}
+			if add {
+				sum += c[i*ldc+j]
+			}
+			c[i*ldc+j] = sum
+		}
+	}
 }

@@ -155,6 +155,32 @@ func TestAMXBF16Plan(t *testing.T) {
 	shape(5, 7, 5000)
 }
 
+// TestAMXBF16Columns: rows of A whose cells are apart take the way without
+// tiles, which has the bits of the portable one.
+func TestAMXBF16Columns(t *testing.T) {
+	startAMX(t)
+	rng := rand.New(rand.NewPCG(45, 46))
+	for range 100 {
+		rows, k, cols := 2+rng.IntN(40), 1+rng.IntN(20), 1+rng.IntN(32)
+		a, b := make([]uint32, rows*k), make([]uint32, k*cols)
+		for i := range a {
+			a[i] = PairBF16(RoundBF16(float32(rng.NormFloat64())), RoundBF16(float32(rng.NormFloat64())))
+		}
+		for i := range b {
+			b[i] = PairBF16(RoundBF16(float32(rng.NormFloat64())), RoundBF16(float32(rng.NormFloat64())))
+		}
+		got, want := make([]float32, rows*cols), make([]float32, rows*cols)
+		for i := range got {
+			got[i] = float32(i)
+			want[i] = float32(i)
+		}
+		add := rng.IntN(2) == 0
+		tileBF16AMX(oneBlock, rows, k, a, 1, rows, b, cols, got, cols, cols, add)
+		tileLoopBF16(oneBlock, rows, k, a, 1, rows, b, cols, want, cols, cols, add)
+		require.Equal(t, want, got)
+	}
+}
+
 func FuzzAMXBF16(f *testing.F) {
 	f.Add(uint64(1), uint8(1), uint8(1), uint8(1), uint8(1), false)
 	f.Add(uint64(2), uint8(33), uint8(17), uint8(17), uint8(2), true)
