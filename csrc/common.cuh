@@ -10,7 +10,7 @@
 // So what the two spell differently has one name here:
 //
 //   SHARED(float, tile, [32][33])      static shared memory
-//   SHARED_DYNAMIC(unsigned char, s)   dynamic shared memory, 128-byte aligned
+//   SHARED_DYNAMIC(unsigned char, s)   dynamic shared memory, 1024-byte aligned
 //   GOQAT_ARCH                         75, 80, 90: the target compiled for
 //
 // and tensor-core instructions, ldmatrix, asynchronous copies and cache hints

@@ -4,12 +4,23 @@
 
 #define GOQAT_ARCH (__CUDA_ARCH__ / 10)
 #define SHARED(type, name, extent) __shared__ __align__(16) type name extent
-#define SHARED_DYNAMIC(type, name)                                     \
-  extern __shared__ __align__(128) unsigned char goqat_dynamic_shared[]; \
-  type* name = reinterpret_cast<type*>(goqat_dynamic_shared)
+#define SHARED_DYNAMIC(type, name) type* name = reinterpret_cast<type*>(goqat_dynamic_shared)
+extern __shared__ __align__(1024) unsigned char goqat_dynamic_shared[];
 
 // shared_address is the address in the shared window, as instructions want it.
 __device__ __forceinline__ u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
+
+// dot4 is c + the dot product of four int8, or four uint8 and four int8.
+__device__ __forceinline__ i32 dot4(i32 a, i32 b, i32 c) {
+  i32 d;
+  asm("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+__device__ __forceinline__ i32 dot4(u32 a, i32 b, i32 c) {
+  i32 d;
+  asm("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
 
 // load_once reads what no other thread needs again (evict first), and
 // store_once writes what is not read soon.

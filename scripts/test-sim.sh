@@ -12,3 +12,14 @@ sim=$(tail -n 1 <<<"$sim")
 out=$(dirname "$sim")
 make -s --no-print-directory -j"$(nproc)" -C csrc/sim/test OUT="$out/test" CUDA_FLAGS="$CGO_CFLAGS" CUDA_LIBS="$CGO_LDFLAGS" >&2
 GOQAT_CUDA_DRIVER=$sim "$out/test/sim-test" "$@"
+
+# The test kernels say the same to NVIDIA's compiler, whose assembler takes
+# each instruction that they hold.
+cuda=$(scripts/cuda-packages.sh compiler) || { status=$?; echo "$cuda"; exit $status; }
+nvidia=$(tail -n 1 <<<"$cuda")/compiler/nvidia
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+cp csrc/*.cuh csrc/sim/test/*.cu "$tmp"
+python3 scripts/cuda-ptx.py "$nvidia/cuda_nvrtc/lib/libnvrtc.so.12" "$tmp" "$tmp/ptx"
+python3 scripts/cuda-resources.py "$nvidia/cuda_nvcc/bin/ptxas" "$tmp/ptx" >/dev/null
+echo "the assembler takes the test kernels"

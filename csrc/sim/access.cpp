@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "block.h"
+#include "warp.h"
 
 namespace sim {
 
@@ -167,13 +168,14 @@ HOOK __tsan_func_exit() {}
 HOOK __tsan_vptr_update(void*, void*) {}
 HOOK __tsan_vptr_read(void*) {}
 
-// A processor of NVIDIA's wants every access to be a multiple of its size.
-#define ACCESS(n)                                                                                                                \
-  HOOK __tsan_read##n(void* p) { sim::check_read(p, n); }                                                                        \
-  HOOK __tsan_write##n(void* p) { sim::check_write(p, n); }                                                                      \
-  HOOK __tsan_volatile_read##n(void* p) { sim::check_read(p, n); }                                                               \
-  HOOK __tsan_volatile_write##n(void* p) { sim::check_write(p, n); }                                                             \
-  HOOK __tsan_unaligned_read##n(void* p) { sim::check_read(p, n); }                                                              \
+// A GPU faults on an access that is no multiple of its size. The compiler
+// calls the unaligned functions only where the source allows that.
+#define ACCESS(n)                                                            \
+  HOOK __tsan_read##n(void* p) { sim::before_load(p, n); }                   \
+  HOOK __tsan_write##n(void* p) { sim::before_store(p, n); }                 \
+  HOOK __tsan_volatile_read##n(void* p) { sim::before_load(p, n); }          \
+  HOOK __tsan_volatile_write##n(void* p) { sim::before_store(p, n); }        \
+  HOOK __tsan_unaligned_read##n(void* p) { sim::check_read(p, n); }          \
   HOOK __tsan_unaligned_write##n(void* p) { sim::check_write(p, n); }
 ACCESS(1)
 ACCESS(2)

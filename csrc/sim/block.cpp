@@ -110,6 +110,7 @@ void entry() {
       end.state = State::done;
       end.copies.clear();
       w->live--;
+      w->progress++;
       if (w->at_barrier > 0) fault(launch_failed, "thread %u ended while %u wait at the barrier of line %d", t, w->at_barrier, w->barrier_site);
     }
     w->idle.push_back(f);
@@ -124,6 +125,8 @@ const char* state_name(State s) {
     case State::ready: return "ready";
     case State::barrier: return "at a barrier";
     case State::warp: return "at a warp operation";
+    case State::group: return "at a warpgroup operation or a numbered barrier";
+    case State::polling: return "waiting for a barrier in shared memory";
     case State::done: return "ended";
   }
   return "?";
@@ -149,8 +152,14 @@ void stuck(Worker* w) {
       return;
     }
   }
-  snprintf(text, sizeof text, "deadlock: %u of %u threads wait at a barrier", w->at_barrier, w->live);
-  w->message = text;
+  w->message = "deadlock";
+  for (State s : {State::barrier, State::group, State::polling}) {
+    unsigned n = 0;
+    for (unsigned t = 0; t < w->count; t++) n += w->threads[t].state == s;
+    if (n == 0) continue;
+    snprintf(text, sizeof text, ", %u threads %s", n, state_name(s));
+    w->message += text;
+  }
 }
 
 }  // namespace
@@ -172,6 +181,16 @@ void fault(int code, const char* format, ...) {
   abort();
 }
 
+// resume_polling lets the threads that poll look again, if anything has
+// changed since the last time.
+static bool resume_polling(Worker* w) {
+  if (w->polling.empty() || w->polled == w->progress) return false;
+  w->polled = w->progress;
+  for (unsigned t : w->polling) w->threads[t].state = State::ready, w->ready.push_back(t);
+  w->polling.clear();
+  return true;
+}
+
 // run_block runs the block that here.block names.
 void run_block(Worker* w) {
   const Launch& l = *w->launch;
@@ -191,6 +210,12 @@ void run_block(Worker* w) {
   w->block_epoch = ++w->epoch;
   w->races = true;
   w->warp_sync.assign((w->count + 31) / 32, 0);
+  w->transfers.clear();
+  w->groups.resize((w->count + 127) / 128);
+  for (Group& g : w->groups) g.arrived = 0, g.commits = 0, g.products.clear();
+  for (Named& n : w->named) n.arrived = 0, n.waiting.clear();
+  w->polling.clear();
+  w->progress = w->polled = 0;
   for (Static& s : w->statics) std::fill_n(w->open.begin() + s.offset, s.size, 0);
   std::fill_n(w->open.begin(), w->dynamic_open, 0);
   w->statics.clear();
@@ -203,12 +228,16 @@ void run_block(Worker* w) {
   w->counters.blocks++;
   if (w->fibers.capacity() < max_threads) w->fibers.reserve(max_threads), w->running.reserve(max_threads);
   while (w->code == 0 && w->live > 0) {
-    if (w->ready_head == w->ready.size() && w->next == w->count) {
+    if (w->ready_head == w->ready.size() && w->next == w->count && !resume_polling(w)) {
       stuck(w);
       break;
     }
     pick(w, w->scheduler);
   }
+  if (w->code == 0 && !w->transfers.empty()) w->code = launch_failed, w->message = l.function->name + ": a block ended before its copies (tma_load)";
+  if (w->code == 0)
+    for (Group& g : w->groups)
+      if (!g.products.empty()) w->code = launch_failed, w->message = l.function->name + ": a block ended before its products (wgmma_wait)";
   if (w->code) {
     // Abandoned stacks are made anew.
     w->fibers.clear();
@@ -275,6 +304,45 @@ void arrive(Collective kind, uint32_t mask, void* argument, Combine combine) {
     w->threads[t].state = State::ready;
     w->ready.push_back(t);
   }
+}
+
+void arrive_warpgroup(void* argument, void (*combine)(void* const* arguments)) {
+  Worker* w = here.worker;
+  unsigned first = here.linear / 128 * 128;
+  if (first + 128 > w->count) fault(launch_failed, "a warpgroup operation by %u threads", w->count - first);
+  Group& g = w->groups[here.linear / 128];
+  g.arguments[here.linear % 128] = argument;
+  if (++g.arrived < 128) {
+    wait(w, State::group);
+    return;
+  }
+  g.arrived = 0;
+  combine(g.arguments);
+  w->progress++;
+  for (unsigned t = first; t < first + 128; t++)
+    if (t != here.linear) w->threads[t].state = State::ready, w->ready.push_back(t);
+}
+
+void join(int id, unsigned threads) {
+  Worker* w = here.worker;
+  Named& n = w->named[id];
+  if (n.arrived == 0) n.wanted = threads;
+  if (n.wanted != threads) fault(launch_failed, "barrier %d of %u threads here and of %u elsewhere", id, threads, n.wanted);
+  if (++n.arrived < threads) {
+    n.waiting.push_back(here.linear);
+    wait(w, State::group);
+    return;
+  }
+  n.arrived = 0;
+  w->progress++;
+  for (unsigned t : n.waiting) w->threads[t].state = State::ready, w->ready.push_back(t);
+  n.waiting.clear();
+}
+
+void poll() {
+  Worker* w = here.worker;
+  w->polling.push_back(here.linear);
+  wait(w, State::polling);
 }
 
 void* shared_static(const void* site, size_t bytes, const char* name) {

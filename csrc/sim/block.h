@@ -6,6 +6,7 @@
 #include <deque>
 #include <vector>
 
+#include "hopper_api.h"
 #include "sim.h"
 #include "switch.h"
 
@@ -15,7 +16,7 @@ constexpr unsigned max_threads = 1024;
 constexpr size_t stack_size = 64 << 10;
 constexpr size_t shared_window = 256 << 10;
 
-enum class State : uint8_t { unstarted, running, ready, barrier, warp, done };
+enum class State : uint8_t { unstarted, running, ready, barrier, warp, group, polling, done };
 
 // Collectives of a warp.
 enum class Collective : uint8_t { none, sync, shuffle, ballot, any, all, match, mma, ldmatrix, custom };
@@ -52,6 +53,38 @@ struct Cell {
   uint16_t write_sync, read_sync;  // __syncwarp calls of its warp by then
 };
 
+// Transfer is a copy by the copy engine that has not happened.
+struct Transfer {
+  void* to;
+  alignas(64) unsigned char map[128];  // the issuing thread may end
+  uint64_t* bar;
+  int32_t at[5];
+};
+
+// Product128 is a product of a warpgroup that has not happened.
+struct Product128 {
+  void* d[128];
+  uint64_t a, b;
+  bool add;
+  int n;
+  Operand kind;
+  uint64_t group;
+};
+
+// Group is a warpgroup: who has arrived at its collective, and its products.
+struct Group {
+  unsigned arrived = 0;
+  void* arguments[128];
+  uint64_t commits = 0;
+  std::vector<Product128> products;
+};
+
+// Named is a barrier of bar.sync with a number.
+struct Named {
+  unsigned arrived = 0, wanted = 0;
+  std::vector<unsigned> waiting;
+};
+
 struct Static {
   const void* site;
   size_t offset, size;
@@ -81,6 +114,11 @@ struct Worker {
   bool races = true;  // are looked for
   std::vector<uint16_t> warp_sync;
   std::vector<Static> statics;
+  std::vector<Transfer> transfers;
+  std::vector<Group> groups;
+  Named named[16];
+  std::vector<unsigned> polling;      // threads that look again when something has changed
+  uint64_t progress = 0, polled = 0;  // counts changes; its value at the last look
   size_t shared_used = 0, dynamic_open = 0;
   // The result.
   int code = 0;
@@ -92,6 +130,13 @@ struct Worker {
 // arrive blocks the running thread until all lanes of mask have arrived at the
 // same collective, and combines. Every lane then returns.
 void arrive(Collective kind, uint32_t mask, void* argument, Combine combine);
+
+// arrive_warpgroup is the same for the 128 threads of a warpgroup.
+void arrive_warpgroup(void* argument, void (*combine)(void* const* arguments));
+// join waits at a numbered barrier.
+void join(int id, unsigned threads);
+// poll lets others run until something has changed.
+void poll();
 
 // shared_read and shared_write check an access of the running thread to
 // shared memory: bounds, initialization, races.

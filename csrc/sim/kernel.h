@@ -227,13 +227,13 @@ inline u32 __byte_perm(u32 x, u32 y, u32 s) {
 }
 inline u32 __funnelshift_r(u32 lo, u32 hi, u32 n) { return (u32)(((u64)hi << 32 | lo) >> (n & 31)); }
 inline u32 __funnelshift_l(u32 lo, u32 hi, u32 n) { return (u32)(((u64)hi << 32 | lo) << (n & 31) >> 32); }
-inline int __dp4a(int a, int b, int c) {
-  for (int i = 0; i < 4; i++) c = (int)((u32)c + (u32)((int)(i8)(a >> 8 * i) * (int)(i8)(b >> 8 * i)));
+inline i32 dot4(i32 a, i32 b, i32 c) {
+  for (int i = 0; i < 4; i++) c = (i32)((u32)c + (u32)((i32)(i8)(a >> 8 * i) * (i32)(i8)(b >> 8 * i)));
   return c;
 }
-inline int __dp4a(u32 a, u32 b, u32 c) {
-  for (int i = 0; i < 4; i++) c += (u32)(u8)(a >> 8 * i) * (u32)(u8)(b >> 8 * i);
-  return (int)c;
+inline i32 dot4(u32 a, i32 b, i32 c) {
+  for (int i = 0; i < 4; i++) c = (i32)((u32)c + (u32)((i32)(u8)(a >> 8 * i) * (i32)(i8)(b >> 8 * i)));
+  return c;
 }
 #define GOQAT_MINMAX(T)                                   \
   inline T min(T a, T b) { return b < a ? b : a; }        \

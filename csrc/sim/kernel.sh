@@ -9,7 +9,7 @@ set -euo pipefail
 src=$1 out=$2 include=$3
 cxx=${CXX:-g++}
 stem=$(basename "$src" .cu)
-common=(-std=gnu++17 -x c++ -I"$include" -I"$(dirname "$src")" -w)
+common=(-std=gnu++17 -x c++ -I"$include" -I"$(dirname "$src")" -w -Wno-psabi)
 targets=$(sed -n 's|^// Targets:||p' "$src" | tr -d a)
 [ -n "$targets" ] || { echo "$src: no line \"// Targets: 75 ...\"" >&2; exit 1; }
 objects=()
@@ -19,7 +19,7 @@ for t in $targets; do
     { grep -oE 'GOQAT_KERNEL +void +[A-Za-z_0-9]+ *\(' || true; } | sed -E 's/.*void +([A-Za-z_0-9]+) *\(/\1/' | sort -u)
   [ -n "$names" ] || { echo "$src: no kernel for sm_$t" >&2; exit 1; }
   {
-    echo '#include "common.cuh"'
+    echo '#include "hopper.cuh"'
     for n in $names; do echo "#define $n ${n}_sm$t"; done
     echo "namespace ${stem//[^A-Za-z0-9_]/_}_sm$t {"
     echo "#include \"$(cd "$(dirname "$src")" && pwd)/$(basename "$src")\""

@@ -208,7 +208,7 @@ TEST(arithmetic) {
     EQUAL((uint32_t)o[8], reversed);
     int dot = i;
     const int8_t b[4] = {-128, 127, -1, 1};
-    for (int k = 0; k < 4; k++) dot += (int8_t)(u >> 8 * k) * b[k];
+    for (int k = 0; k < 4; k++) dot += ((int8_t)(u >> 8 * k) + (uint8_t)(u >> 8 * k)) * b[k];
     EQUAL(o[9], dot);
     // Selectors 1, 3, b (the sign of byte 3), 4 of the second word.
     uint32_t byte3 = u >> 24;

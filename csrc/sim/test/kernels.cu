@@ -141,7 +141,7 @@ extern "C" __global__ void t_arithmetic(const float* in, int* out, int n) {
   o[6] = __popc(__float_as_uint(v));
   o[7] = __clz(__float_as_int(v));
   o[8] = (int)__brev(__float_as_uint(v));
-  o[9] = __dp4a(__float_as_int(v), 0x01ff7f80, i);
+  o[9] = dot4(__float_as_int(v), 0x01ff7f80, i) + dot4(__float_as_uint(v), 0x01ff7f80, 0);
   o[10] = (int)__byte_perm(__float_as_uint(v), 0x11223344u, 0x4b31u);
   o[11] = __float_as_int(__fadd_rn(__fmul_rn(v, v), -1.0f));
 }
@@ -245,7 +245,7 @@ extern "C" __global__ void t_fault(int kind, int* p, int n) {
     case 3: p[t] = load_once(reinterpret_cast<const int4*>(p + 1)).x; break;  // misaligned
     case 4: p[t] = s[t]; break;                                 // never written
     case 5: s[t] = t; p[t] = s[(t + 1) % 64]; break;            // no barrier, across warps
-    case 6: s[t + 1] = t; other[t] = 0; break;                  // past a shared array
+    case 6: s[t + 1] = t; other[t] = s[t + 1]; p[t] = other[t]; break;                  // past a shared array
     case 7: if (t < 32) __syncthreads(); break;                 // not all come
     case 8:  // at different ones
       if (t < 32)
