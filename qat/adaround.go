@@ -200,6 +200,7 @@ func observeLayer(ctx context.Context, g *graph.Graph, u unit, d data.Dataset, o
 		if ps[i], err = program.Compile(ctx, probe, program.Options{State: c.s, Batch: o.Batch, Mode: c.m}); err != nil {
 			return nil, err
 		}
+		defer ps[i].Close()
 	}
 	err := each(ctx, d, o, func(x *tensor.Tensor, n int) error {
 		for i, p := range ps {

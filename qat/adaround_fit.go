@@ -56,6 +56,7 @@ func (f *rounding) fit(ctx context.Context, s *observations, batch int, a AdaRou
 	if err != nil {
 		return nil, err
 	}
+	defer p.Close()
 	at := make([]int, batch)
 	power, reg := tensor.New(tensor.Of(tensor.F32)), tensor.New(tensor.Of(tensor.F32))
 	free := int(freePart * float64(a.Steps))

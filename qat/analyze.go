@@ -76,10 +76,12 @@ func Analyze(ctx context.Context, g *graph.Graph, d data.Dataset, o DataOptions)
 	if err != nil {
 		return nil, fmt.Errorf("qat: analyze: %w", err)
 	}
+	defer exact.Close()
 	coded, err := program.Compile(ctx, probe, program.Options{State: o.State, Batch: o.Batch, Mode: graph.Eval})
 	if err != nil {
 		return nil, fmt.Errorf("qat: analyze: %w", err)
 	}
+	defer coded.Close()
 	acc := make([]comparison, len(all))
 	err = each(ctx, d, o, func(x *tensor.Tensor, _ int) error {
 		for _, p := range []*program.Program{exact, coded} {

@@ -90,6 +90,7 @@ func channelMeans(ctx context.Context, g *graph.Graph, layers []unit, d data.Dat
 	if err != nil {
 		return nil, err
 	}
+	defer p.Close()
 	sums := make([][]float64, len(layers))
 	for i, u := range layers {
 		sums[i] = make([]float64, u.preActivation().Shape().Last())

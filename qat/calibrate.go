@@ -69,6 +69,7 @@ func Calibrate(ctx context.Context, g *graph.Graph, d data.Dataset, o DataOption
 	if err != nil {
 		return nil, fmt.Errorf("qat: calibrate: %w", err)
 	}
+	defer p.Close()
 	err = each(ctx, d, o, func(x *tensor.Tensor, _ int) error {
 		if err := setInput(ctx, p, o.Input, x); err != nil {
 			return err

@@ -266,6 +266,7 @@ func sameOutputs(ctx context.Context, g, h *graph.Graph, b backend.Backend) erro
 		if err != nil {
 			return err
 		}
+		defer p.Close()
 		r := rand.New(rand.NewPCG(1, 1))
 		for _, in := range m.Inputs() {
 			x := tensor.New(in.Spec())

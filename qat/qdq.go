@@ -195,6 +195,7 @@ func biasFromCodes(ctx context.Context, c *graph.Copy, n *graph.Node, b backend.
 	}
 	sub.Output("bias", sub.Apply(n.Op, in...))
 	p, err := program.Compile(ctx, sub, program.Options{Backend: b, Lowered: true})
+	defer p.Close()
 	if err == nil {
 		err = p.Run(ctx)
 	}

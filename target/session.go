@@ -62,5 +62,8 @@ func (s *graphSession) Run(ctx context.Context, in, out []*tensor.Tensor) error 
 // Memory returns the bytes that the session holds, by kind.
 func (s *graphSession) Memory() program.Memory { return s.p.Memory() }
 
-// Close releases nothing: memory goes with the session.
-func (s *graphSession) Close() error { return nil }
+// Close gives back the memory of the program.
+func (s *graphSession) Close() error {
+	s.p.Close()
+	return nil
+}

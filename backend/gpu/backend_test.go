@@ -214,27 +214,6 @@ func TestRecordingSwitchedOff(t *testing.T) {
 	require.ErrorIs(t, err, backend.ErrUnsupported)
 }
 
-// TestRunAllocatesNothing: neither kernels nor replays nor transfers.
-func TestRunAllocatesNothing(t *testing.T) {
-	ctx := context.Background()
-	b := open(t)
-	x := normal(5000)
-	k, in, out := fakeQuant(t, b, x)
-	step, err := b.Record([]backend.Kernel{k})
-	require.NoError(t, err)
-	raw, y := tensor.Raw(x), make([]byte, 20000)
-	var fault error
-	n := testing.AllocsPerRun(20, func() {
-		for _, err := range []error{b.Write(ctx, in[0], raw), k.Run(ctx), step.Run(ctx), b.Sync(ctx), b.Read(ctx, y, out[0])} {
-			if err != nil {
-				fault = err
-			}
-		}
-	})
-	require.NoError(t, fault)
-	require.Zero(t, n)
-}
-
 func TestUnsupported(t *testing.T) {
 	b := open(t)
 	x, err := b.Alloc(tensor.Of(tensor.F64, 4))

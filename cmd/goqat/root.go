@@ -20,6 +20,7 @@ type app struct {
 	json     bool
 	backend  string
 	noted    bool // That there is no GPU.
+	chosen   bool // The GPU, by "auto".
 }
 
 // usageError is wrong usage: exit code 2.
@@ -75,8 +76,23 @@ Exit codes: 0 done, 1 failed, 2 wrong usage. Ctrl-C saves the work and stops.`,
 			}
 			return nil
 		}
+		if run := c.RunE; run != nil {
+			c.RunE = func(c *cobra.Command, args []string) error { return a.elsewhere(func() error { return run(c, args) }) }
+		}
 	}
 	return root
+}
+
+// elsewhere runs a verb, and once more on the CPU when "auto" has chosen a GPU
+// that has no kernel for an operation.
+func (a *app) elsewhere(run func() error) error {
+	err := run()
+	if !a.chosen || !errors.Is(err, backend.ErrUnsupported) {
+		return err
+	}
+	a.note("computing on the CPU: %v", err)
+	a.backend, a.chosen = "cpu", false
+	return run()
 }
 
 // open opens the backend that the flags name; "auto" says once why it does not
@@ -87,6 +103,7 @@ func (a *app) open() (backend.Backend, error) {
 	}
 	b, err := backend.Open("gpu")
 	if err == nil {
+		a.chosen = true
 		return b, nil
 	}
 	if !errors.Is(err, backend.ErrNotBuilt) && !a.noted {
