@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -21,8 +20,6 @@ type peer struct {
 	in     io.WriteCloser
 	out    *bufio.Reader
 	errors *tail
-	once   sync.Once
-	end    error
 	// facts are what the peer says of itself: versions, instruction sets.
 	facts map[string]any
 }
@@ -81,7 +78,7 @@ func startPeer(ctx context.Context, name string, env []string, command ...string
 	}
 	a, err := p.ask(request{Do: "hello"})
 	if err != nil {
-		_ = p.close() // err says how it ended, or that it is of no use.
+		p.close()
 		return nil, err
 	}
 	p.facts = a.Facts
@@ -113,9 +110,6 @@ func (p *peer) ask(r request) (answer, error) {
 
 // gone describes the end of a peer that was not asked for.
 func (p *peer) gone(err error) error {
-	if end := p.close(); end != nil {
-		err = end
-	}
 	return fmt.Errorf("%s: ended: %w\n%s", p.name, err, p.errors)
 }
 
@@ -140,12 +134,10 @@ func (p *peer) free() error {
 	return err
 }
 
-// close ends the process, waits for it, after which all of its errors are
-// there, and returns how it ended.
-func (p *peer) close() error {
+// close ends the process.
+func (p *peer) close() {
 	p.in.Close()
-	p.once.Do(func() { p.end = p.cmd.Wait() })
-	return p.end
+	_ = p.cmd.Wait() // How it ends is of no interest any more.
 }
 
 // tail keeps the end of what is written to it.

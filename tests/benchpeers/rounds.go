@@ -232,7 +232,7 @@ func (ps *peers) versions() []string {
 // close ends all processes.
 func (ps *peers) close() {
 	for _, p := range ps.running {
-		_ = p.close() // How it ends is of no interest any more.
+		p.close()
 	}
 	ps.running = nil
 }

@@ -171,9 +171,9 @@ func TestSums(t *testing.T) {
 				return out
 			}
 			want := result("portable")
-			for _, isa := range []string{"avx2", ""} {
-				for i, got := range result(isa) {
-					same(t, floats(want[i]), floats(got), "sum %d of %d rows of %d channels by %q", i, rows, c, isa)
+			for _, set := range width.Sets() {
+				for i, got := range result(set.String()) {
+					same(t, floats(want[i]), floats(got), "sum %d of %d rows of %d channels by %q", i, rows, c, set)
 				}
 			}
 			for j := range c {

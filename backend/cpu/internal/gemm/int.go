@@ -10,22 +10,23 @@ import (
 type intKernel struct {
 	height int // rows of the tallest register tile
 	panels int // panels of 16 channels in the widest register tile
-	// unsigned: activations are bytes, signed ones shifted by +128.
-	// Otherwise they are widened to 16 bits by widen.
+	// unsigned: activations are bytes, those that neither bytes nor
+	// signedBytes takes shifted by 128. Otherwise they are widened to 16 bits
+	// by widen.
 	unsigned bool
-	// shift writes src with +128 added to each signed code to dst, which may
-	// be src.
+	// shift writes src with the top bit of each code changed to dst, which
+	// may be src: +128 for signed codes, -128 for unsigned ones.
 	shift func(dst, src []byte)
 	// bytes computes, for each row of r and cols <= 16*panels columns,
 	//
 	//	c[i*ldc+j] = init[j] + sum over p of a[row i, p] * W[j,p]
 	//
-	// where b holds ceil(cols/16) panels, panel bytes each, and init whole
-	// panels. The last group of a run may reach up to 3 bytes beyond it, its
+	// where b holds ceil(cols/16) panels, panel bytes each, and init and the
+	// rows of c whole panels. The last group of a run may reach up to 3 bytes beyond it, its
 	// weights are zero.
 	bytes bytesTile
-	// signedBytes is bytes for signed codes as they are; without it they are
-	// shifted for bytes.
+	// signedBytes is bytes for signed codes as they are. Where there is only
+	// one of the two, codes of the other kind are shifted for it.
 	signedBytes bytesTile
 	// fromZero says that bytes and signedBytes take a nil init for zeros.
 	fromZero bool
@@ -79,7 +80,7 @@ type IntPlan[A Code] struct {
 	par      Parallel
 	kernel   intKernel
 	signed   bool
-	shifted  bool // signed codes become bytes
+	shifted  bool // codes become those of the other kind
 	m, n, k  int  // n is that of a group
 	rows     func(dst []A, lo, hi int)
 	lines    *IntLines
@@ -95,6 +96,7 @@ type IntPlan[A Code] struct {
 	codes, words                 int // bytes of the parts of a slot
 	slots                        slots
 	zeros                        []int32
+	undo                         []int32 // of the shift of unsigned codes, group after group
 	body                         func(lo, hi int)
 
 	// The product in progress.
@@ -201,9 +203,14 @@ func newInt[A Code](par Parallel, m, n, k int, rows func(dst []A, lo, hi int), e
 	if p.kernel.blockRows == 0 {
 		p.kernel.blockRows = blockRows
 	}
-	p.shifted = p.signed && p.kernel.unsigned
-	if p.shifted && p.kernel.signedBytes != nil {
-		p.kernel.bytes, p.shifted = p.kernel.signedBytes, false
+	switch kr := &p.kernel; {
+	case !kr.unsigned:
+	case p.signed && kr.signedBytes != nil:
+		kr.bytes = kr.signedBytes
+	case p.signed:
+		p.shifted = true
+	case kr.bytes == nil:
+		kr.bytes, p.shifted = kr.signedBytes, true
 	}
 	return p
 }
@@ -257,6 +264,9 @@ func (p *IntPlan[A]) memory(codes int) {
 	step := p.kernel.panels * panelChannels
 	p.slots = newSlots(p.rowTiles*p.colTiles, p.codes+p.words+4*p.kernel.blockRows*step)
 	p.zeros = make([]int32, panelsOf(p.n)*panelChannels)
+	if p.shifted && !p.signed {
+		p.undo = make([]int32, p.groups*len(p.zeros))
+	}
 }
 
 // RowTiles returns how many tiles of rows there are ([IntBlock.Tile]).
@@ -285,6 +295,12 @@ func (p *IntPlan[A]) run(packed, ws []byte) {
 	}
 	p.weights = packed
 	p.work = ws[:p.slots.size()]
+	for g := 0; p.undo != nil && g < p.groups; g++ {
+		undo := p.undo[g*len(p.zeros):]
+		for i, v := range p.corrections(g) {
+			undo[i] = -v
+		}
+	}
 	work := p.tileUnits * max(p.m/(p.image*max(p.images(), 1)), 1) * p.tileSteps * p.kernel.panels * panelChannels * max(p.k, 1)
 	p.par(p.rowTiles*p.colTiles, max(minIntWork/work, 1), p.body)
 	p.a, p.weights, p.work = nil, nil, nil
@@ -292,11 +308,23 @@ func (p *IntPlan[A]) run(packed, ws []byte) {
 
 func (p *IntPlan[A]) images() int { return p.rowTiles / p.imageTiles }
 
+// group returns the packed weights of a group and what follows them.
+func (p *IntPlan[A]) group(g int) []byte {
+	return p.weights[g*roundUp(PackedSize(p.n, p.k), alignment):]
+}
+
+// corrections returns what undoes the shift of signed codes in a group.
+func (p *IntPlan[A]) corrections(g int) []int32 {
+	return corrections(p.group(g)[panelsOf(p.n)*panelBytes(p.k):], len(p.zeros))
+}
+
 // init returns what the sums of a group begin with, from column j on.
-func (p *IntPlan[A]) init(group []byte, j int) []int32 {
+func (p *IntPlan[A]) init(g, j int) []int32 {
 	switch {
+	case p.undo != nil:
+		return p.undo[g*len(p.zeros)+j : (g+1)*len(p.zeros)]
 	case p.shifted:
-		return corrections(group[panelsOf(p.n)*panelBytes(p.k):], len(p.zeros))[j:]
+		return p.corrections(g)[j:]
 	case p.kernel.fromZero:
 		return nil
 	}
@@ -318,7 +346,7 @@ func corrections(b []byte, n int) []int32 {
 	return v
 }
 
-// signBits is the sign bit of every byte: adding 128 to a signed code.
+// signBits is the top bit of every byte: 128 added, or taken away.
 var signBits = func() (b [4096]byte) {
 	for i := range b {
 		b[i] = 0x80
@@ -373,10 +401,9 @@ func (p *IntPlan[A]) tile(rowTile, colTile int, mem []byte) {
 func (p *IntPlan[A]) column(tile, s, row int, r *intRows, codes []byte, wide []int16, acc []int32) {
 	step := p.kernel.panels * panelChannels
 	group, j := s/p.groupSteps, s%p.groupSteps*step
-	weights := p.weights[group*roundUp(PackedSize(p.n, p.k), alignment):]
 	panel := panelBytes(p.k)
-	init := p.init(weights, j)
-	b := weights[j/panelChannels*panel : panelsOf(p.n)*panel]
+	init := p.init(group, j)
+	b := p.group(group)[j/panelChannels*panel : panelsOf(p.n)*panel]
 	cols := min(p.n-j, step)
 	at := 0
 	if p.lines != nil {
