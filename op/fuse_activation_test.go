@@ -176,7 +176,9 @@ func TestFusionKeepsGradientPrecision(t *testing.T) {
 func TestUnsupportedFusionIsNotTaken(t *testing.T) {
 	g, err := graph.Lower(liveNet{act: backend.Relu{}}.graph(t), graph.Mode{Train: true, Quantize: graph.QuantizeInteger, Ranges: graph.RangesObserve}, 0)
 	require.NoError(t, err)
-	f, err := graph.Fuse(g, func(op backend.Op, _ ...tensor.Spec) bool { return op.OpName() != "quantize_activation_grad" && op.OpName() != "quantize_weight" })
+	f, err := graph.Fuse(g, func(op backend.Op, _ ...tensor.Spec) bool {
+		return op.OpName() != "quantize_activation_grad" && op.OpName() != "quantize_weight"
+	})
 	require.NoError(t, err)
 	require.True(t, g == f, "the graph is rebuilt")
 }

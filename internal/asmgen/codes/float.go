@@ -7,8 +7,9 @@ import (
 )
 
 func (s isa) steGrad() {
-	s.begin("steGrad", "dst, dy *float32, mask *byte, n uintptr", "writes dy where the mask bit is set, else 0")
+	s.begin("steGrad", "dst, dy *float32, mask *byte, stream, n uintptr", "writes dy where the mask bit is set, else 0")
 	dst, dy, mask, n := arg("dst"), arg("dy"), arg("mask"), arg("n")
+	stream := arg("stream")
 	var bit VecVirtual
 	if !s.zmm {
 		x, r := XMM(), GP64()
@@ -47,10 +48,11 @@ func (s isa) steGrad() {
 			KANDW(tail, k, k)
 			v = s.load(Mem{Base: dy}, k)
 		}
-		s.store(v, Mem{Base: dst}, tail)
+		s.storeBeyond(v, Mem{Base: dst}, stream, tail)
 		ADDQ(U8(uint8(s.bytes())), dy)
 		ADDQ(U8(uint8(s.bytes())), dst)
 	})
+	SFENCE()
 	VZEROUPPER()
 	RET()
 }

@@ -21,8 +21,9 @@ func (s isa) lsqGrad(divide, away bool) {
 	if !s.zmm {
 		doc += ", for n a multiple of 16"
 	}
-	s.begin(name, "dx, dy, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr",
+	s.begin(name, "dx, dy, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream, n uintptr",
 		doc+", writes dx, and counts NaNs")
+	stream := arg("stream")
 	dx, dy, x, p, n := arg("dx"), arg("dy"), arg("x"), arg("p"), arg("n")
 	// There are too few YMM for all numbers.
 	field := func(at int) func() VecVirtual {
@@ -78,7 +79,7 @@ func (s isa) lsqGrad(divide, away bool) {
 			VSUBPS(t, code, in, code)
 			VMULPS_Z(d, code, good, code)
 			VMOVAPS_Z(d, in, d)
-			s.store(d, Mem{Base: dx}, tail)
+			s.storeBeyond(d, Mem{Base: dx}, stream, tail)
 			upper := YMM()
 			wide := []VecVirtual{s.vec(), s.vec()}
 			VEXTRACTF64X4(U8(1), code, upper)
@@ -103,7 +104,7 @@ func (s isa) lsqGrad(divide, away bool) {
 			VMULPS(d, code, code)
 			VPANDN(code, bad, code)
 			VPAND(q, d, d)
-			s.store(d, Mem{Base: dx}, tail)
+			s.storeBeyond(d, Mem{Base: dx}, stream, tail)
 			upper, wide := XMM(), s.vec()
 			VEXTRACTF128(U8(1), code, upper)
 			VCVTPS2PD(code.AsX(), wide)
@@ -125,6 +126,7 @@ func (s isa) lsqGrad(divide, away bool) {
 	for i, v := range acc {
 		VMOVUPD(v, Mem{Base: sums, Disp: i * s.bytes()})
 	}
+	SFENCE()
 	s.store(count, Mem{Base: arg("nan")}, nil)
 	VZEROUPPER()
 	RET()

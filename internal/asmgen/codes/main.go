@@ -174,6 +174,22 @@ func (s isa) store(v VecVirtual, to Mem, tail Register) {
 	}
 }
 
+// storeBeyond is store past the caches where stream is not 0; the memory is
+// then aligned to the vector.
+func (s isa) storeBeyond(v VecVirtual, to Mem, stream, tail Register) {
+	if tail != nil {
+		s.store(v, to, tail)
+		return
+	}
+	TESTQ(stream, stream)
+	JNE(LabelRef("beyond"))
+	s.store(v, to, nil)
+	JMP(LabelRef("stored"))
+	Label("beyond")
+	VMOVNTPS(v, to)
+	Label("stored")
+}
+
 // columns walks the channels of a row over and over. Arrays of columns go on,
 // past the last channel, with the first ones.
 type columns struct {

@@ -73,7 +73,7 @@ func (s isa) quantize(divide, away bool, kind int) {
 	name, args, doc := "quantize", "dst *byte, mask *byte, x *float32", "writes codes"
 	switch kind {
 	case toReals:
-		name, args, doc = "fakeQuantize", "dst *float32, mask *byte, x *float32", "writes the real numbers of the codes"
+		name, args, doc = "fakeQuantize", "dst *float32, mask *byte, x *float32, stream uintptr", "writes the real numbers of the codes"
 	case activationToCodes:
 		name, args, doc = "quantizeActivation", "dst *byte, mask *byte, x, scale, shift *float32, channels, step uintptr", "writes codes of activations"
 	}
@@ -103,6 +103,10 @@ func (s isa) quantize(divide, away bool, kind int) {
 	}
 	none := field(atNone)
 	var clampLow, clampHigh func() VecVirtual
+	var stream Register
+	if fake {
+		stream = arg("stream")
+	}
 	var c columns
 	var factors, addends Register
 	if act {
@@ -183,7 +187,7 @@ func (s isa) quantize(divide, away bool, kind int) {
 			VPSUBD(origin, code, code)
 			VCVTDQ2PS(code, code)
 			VMULPS(scale, code, code)
-			s.store(code, Mem{Base: dst}, tail)
+			s.storeBeyond(code, Mem{Base: dst}, stream, tail)
 			ADDQ(U8(uint8(s.bytes())), dst)
 		} else {
 			VPADDD(after, code, code)
@@ -196,6 +200,9 @@ func (s isa) quantize(divide, away bool, kind int) {
 			c.next()
 		}
 	})
+	if fake {
+		SFENCE()
+	}
 	s.store(count, Mem{Base: arg("nan")}, nil)
 	VZEROUPPER()
 	RET()

@@ -84,7 +84,7 @@ func FakeQuantize(r quant.Rule, dst []float32, mask []byte, x, scale []float32, 
 	for i := from; i < to; {
 		c, end := run(l, i, to)
 		if p, ok := quantizing(r, scale[c], zero[c], lo, hi); ok {
-			n, bad := fakeQuantize(r, dst[i:end], bitsFrom(mask, i, end), x[i:end], &p)
+			n, bad := fakeQuantize(r, streamed(len(dst)), dst[i:end], bitsFrom(mask, i, end), x[i:end], &p)
 			i += n
 			nan += bad
 		}
@@ -113,10 +113,14 @@ func DequantizeCodes[T quant.Code](dst []float32, codes []T, scale []float32, ze
 	}
 }
 
+// streamed reports whether a tensor of n floats is written past the caches,
+// which it would only empty.
+func streamed(n int) bool { return n >= 4<<20 }
+
 // STEGrad is [quant.STEGrad].
 func STEGrad(dst, dy []float32, mask []byte, from, to int) {
 	if from < to {
-		from += steGrad(dst[from:to], dy[from:to], mask[from>>3:(to+7)>>3])
+		from += steGrad(streamed(len(dst)), dst[from:to], dy[from:to], mask[from>>3:(to+7)>>3])
 	}
 	if from < to {
 		quant.STEGrad(dst, dy, mask, from, to)

@@ -45,6 +45,15 @@ func sum(nan *[16]int32) (n int) {
 	return n
 }
 
+// streaming returns 1 when memory is to be written past the caches and is
+// aligned for that.
+func streaming(stream bool, dst *float32) uintptr {
+	if stream && uintptr(unsafe.Pointer(dst))%64 == 0 {
+		return 1
+	}
+	return 0
+}
+
 func quantize(r quant.Rule, dst, mask []byte, x []float32, p *params) (n, bad int) {
 	w := lanes()
 	if n = count(w, len(x)); n == 0 {
@@ -73,30 +82,31 @@ func quantize(r quant.Rule, dst, mask []byte, x []float32, p *params) (n, bad in
 	return n, sum(&nan)
 }
 
-func fakeQuantize(r quant.Rule, dst []float32, mask []byte, x []float32, p *params) (n, bad int) {
+func fakeQuantize(r quant.Rule, stream bool, dst []float32, mask []byte, x []float32, p *params) (n, bad int) {
 	w := lanes()
 	if n = count(w, len(x)); n == 0 {
 		return 0, 0
 	}
 	var nan [16]int32
 	d, b, s, u, away := &dst[0], unsafe.SliceData(mask), &x[0], uintptr(n), r.Rounding == quant.HalfAway
+	beyond := streaming(stream, d)
 	switch {
 	case w == 16 && r.Reciprocal && away:
-		fakeQuantizeMultiplyAwayAVX512(d, b, s, p, &nan, u)
+		fakeQuantizeMultiplyAwayAVX512(d, b, s, beyond, p, &nan, u)
 	case w == 16 && r.Reciprocal:
-		fakeQuantizeMultiplyEvenAVX512(d, b, s, p, &nan, u)
+		fakeQuantizeMultiplyEvenAVX512(d, b, s, beyond, p, &nan, u)
 	case w == 16 && away:
-		fakeQuantizeDivideAwayAVX512(d, b, s, p, &nan, u)
+		fakeQuantizeDivideAwayAVX512(d, b, s, beyond, p, &nan, u)
 	case w == 16:
-		fakeQuantizeDivideEvenAVX512(d, b, s, p, &nan, u)
+		fakeQuantizeDivideEvenAVX512(d, b, s, beyond, p, &nan, u)
 	case r.Reciprocal && away:
-		fakeQuantizeMultiplyAwayAVX2(d, b, s, p, &nan, u)
+		fakeQuantizeMultiplyAwayAVX2(d, b, s, beyond, p, &nan, u)
 	case r.Reciprocal:
-		fakeQuantizeMultiplyEvenAVX2(d, b, s, p, &nan, u)
+		fakeQuantizeMultiplyEvenAVX2(d, b, s, beyond, p, &nan, u)
 	case away:
-		fakeQuantizeDivideAwayAVX2(d, b, s, p, &nan, u)
+		fakeQuantizeDivideAwayAVX2(d, b, s, beyond, p, &nan, u)
 	default:
-		fakeQuantizeDivideEvenAVX2(d, b, s, p, &nan, u)
+		fakeQuantizeDivideEvenAVX2(d, b, s, beyond, p, &nan, u)
 	}
 	return n, sum(&nan)
 }
@@ -118,15 +128,15 @@ func dequantizeCodes(dst []float32, codes []byte, signed bool, p *params) int {
 	return n
 }
 
-func steGrad(dst, dy []float32, mask []byte) int {
+func steGrad(stream bool, dst, dy []float32, mask []byte) int {
 	w := lanes()
 	n := count(w, len(dst))
 	switch {
 	case n == 0:
 	case w == 16:
-		steGradAVX512(&dst[0], &dy[0], &mask[0], uintptr(n))
+		steGradAVX512(&dst[0], &dy[0], &mask[0], streaming(stream, &dst[0]), uintptr(n))
 	default:
-		steGradAVX2(&dst[0], &dy[0], &mask[0], uintptr(n))
+		steGradAVX2(&dst[0], &dy[0], &mask[0], streaming(stream, &dst[0]), uintptr(n))
 	}
 	return n
 }

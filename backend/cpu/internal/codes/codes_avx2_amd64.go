@@ -27,7 +27,7 @@ func quantizeDivideEvenAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, na
 // fakeQuantizeDivideEvenAVX2 writes the real numbers of the codes of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func fakeQuantizeDivideEvenAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeDivideEvenAVX2(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeActivationDivideEvenAVX2 writes codes of activations of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
@@ -37,7 +37,7 @@ func quantizeActivationDivideEvenAVX2(dst *byte, mask *byte, x *float32, scale *
 // lsqGradDivideEvenAVX2 adds the gradients of a scale to 16 lanes by quotients, ties to even, for n a multiple of 16, writes dx, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func lsqGradDivideEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+func lsqGradDivideEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
 
 // quantizeDivideAwayAVX2 writes codes of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
@@ -47,7 +47,7 @@ func quantizeDivideAwayAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, na
 // fakeQuantizeDivideAwayAVX2 writes the real numbers of the codes of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func fakeQuantizeDivideAwayAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeDivideAwayAVX2(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeActivationDivideAwayAVX2 writes codes of activations of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
@@ -57,7 +57,7 @@ func quantizeActivationDivideAwayAVX2(dst *byte, mask *byte, x *float32, scale *
 // lsqGradDivideAwayAVX2 adds the gradients of a scale to 16 lanes by quotients, ties away from zero, for n a multiple of 16, writes dx, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func lsqGradDivideAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+func lsqGradDivideAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
 
 // quantizeMultiplyEvenAVX2 writes codes of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
@@ -67,7 +67,7 @@ func quantizeMultiplyEvenAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, 
 // fakeQuantizeMultiplyEvenAVX2 writes the real numbers of the codes of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func fakeQuantizeMultiplyEvenAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeMultiplyEvenAVX2(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeActivationMultiplyEvenAVX2 writes codes of activations of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
@@ -77,7 +77,7 @@ func quantizeActivationMultiplyEvenAVX2(dst *byte, mask *byte, x *float32, scale
 // lsqGradMultiplyEvenAVX2 adds the gradients of a scale to 16 lanes by products, ties to even, for n a multiple of 16, writes dx, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func lsqGradMultiplyEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+func lsqGradMultiplyEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
 
 // quantizeMultiplyAwayAVX2 writes codes of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
@@ -87,7 +87,7 @@ func quantizeMultiplyAwayAVX2(dst *byte, mask *byte, x *float32, p *[12]uint32, 
 // fakeQuantizeMultiplyAwayAVX2 writes the real numbers of the codes of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func fakeQuantizeMultiplyAwayAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeMultiplyAwayAVX2(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeActivationMultiplyAwayAVX2 writes codes of activations of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is a multiple of 8.
 //
@@ -97,12 +97,12 @@ func quantizeActivationMultiplyAwayAVX2(dst *byte, mask *byte, x *float32, scale
 // lsqGradMultiplyAwayAVX2 adds the gradients of a scale to 16 lanes by products, ties away from zero, for n a multiple of 16, writes dx, and counts NaNs; n is a multiple of 8.
 //
 //go:noescape
-func lsqGradMultiplyAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+func lsqGradMultiplyAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
 
 // steGradAVX2 writes dy where the mask bit is set, else 0; n is a multiple of 8.
 //
 //go:noescape
-func steGradAVX2(dst *float32, dy *float32, mask *byte, n uintptr)
+func steGradAVX2(dst *float32, dy *float32, mask *byte, stream uintptr, n uintptr)
 
 // dequantizeSumsAVX2 writes (acc+add) * scale + bias, every step rounded; n is a multiple of 8.
 //

@@ -304,14 +304,14 @@ tail:
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeDivideEvenAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX2
-TEXT ·fakeQuantizeDivideEvenAVX2(SB), NOSPLIT, $0-48
+// func fakeQuantizeDivideEvenAVX2(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·fakeQuantizeDivideEvenAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
-	MOVQ         p+24(FP), BX
-	MOVQ         n+40(FP), SI
+	MOVQ         p+32(FP), BX
+	MOVQ         n+48(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -319,6 +319,7 @@ TEXT ·fakeQuantizeDivideEvenAVX2(SB), NOSPLIT, $0-48
 	VBROADCASTSS 16(BX), Y4
 	VBROADCASTSS 20(BX), Y5
 	VBROADCASTSS 28(BX), Y6
+	MOVQ         stream+24(FP), DI
 	VBROADCASTSS 32(BX), Y7
 	VBROADCASTSS 36(BX), Y8
 	VPXOR        Y9, Y9, Y9
@@ -343,12 +344,20 @@ loop:
 	VPSUBD    Y7, Y10, Y10
 	VCVTDQ2PS Y10, Y10
 	VMULPS    Y8, Y10, Y10
+	TESTQ     DI, DI
+	JNE       beyond
 	VMOVUPS   Y10, (AX)
-	ADDQ      $0x20, AX
-	TESTQ     CX, CX
-	JE        mskip
-	MOVB      BL, (CX)
-	INCQ      CX
+	JMP       stored
+
+beyond:
+	VMOVNTPS Y10, (AX)
+
+stored:
+	ADDQ  $0x20, AX
+	TESTQ CX, CX
+	JE    mskip
+	MOVB  BL, (CX)
+	INCQ  CX
 
 mskip:
 	ADDQ $0x20, DX
@@ -356,7 +365,8 @@ mskip:
 	JMP  loop
 
 tail:
-	MOVQ    nan+32(FP), AX
+	SFENCE
+	MOVQ    nan+40(FP), AX
 	VMOVUPS Y9, (AX)
 	VZEROUPPER
 	RET
@@ -443,44 +453,45 @@ tail:
 	VZEROUPPER
 	RET
 
-// func lsqGradDivideEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX2
-TEXT ·lsqGradDivideEvenAVX2(SB), NOSPLIT, $0-56
-	MOVQ    dx+0(FP), AX
-	MOVQ    dy+8(FP), CX
-	MOVQ    x+16(FP), DX
-	MOVQ    p+24(FP), BX
-	MOVQ    n+48(FP), SI
+// func lsqGradDivideEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·lsqGradDivideEvenAVX2(SB), NOSPLIT, $0-64
+	MOVQ    stream+48(FP), AX
+	MOVQ    dx+0(FP), CX
+	MOVQ    dy+8(FP), DX
+	MOVQ    x+16(FP), BX
+	MOVQ    p+24(FP), SI
+	MOVQ    n+56(FP), DI
 	VPXOR   Y0, Y0, Y0
-	MOVQ    lanes+32(FP), DI
-	VMOVUPD (DI), Y1
-	VMOVUPD 32(DI), Y2
-	VMOVUPD 64(DI), Y3
-	VMOVUPD 96(DI), Y4
+	MOVQ    lanes+32(FP), R8
+	VMOVUPD (R8), Y1
+	VMOVUPD 32(R8), Y2
+	VMOVUPD 64(R8), Y3
+	VMOVUPD 96(R8), Y4
 
 loop:
-	CMPQ         SI, $0x08
+	CMPQ         DI, $0x08
 	JLT          tail
-	VMOVUPS      (DX), Y5
-	VMOVUPS      (CX), Y7
-	VBROADCASTSS (BX), Y6
+	VMOVUPS      (BX), Y5
+	VMOVUPS      (DX), Y7
+	VBROADCASTSS (SI), Y6
 	VDIVPS       Y6, Y5, Y5
-	VBROADCASTSS 4(BX), Y6
+	VBROADCASTSS 4(SI), Y6
 	VADDPS       Y6, Y5, Y6
 	VCMPPS       $0x03, Y6, Y6, Y8
 	VPSUBD       Y8, Y0, Y0
-	VBROADCASTSS 8(BX), Y9
-	VBROADCASTSS 12(BX), Y10
+	VBROADCASTSS 8(SI), Y9
+	VBROADCASTSS 12(SI), Y10
 	VMAXPS       Y9, Y6, Y6
 	VMINPS       Y10, Y6, Y6
 	VCVTPS2DQ    Y6, Y9
-	VBROADCASTSS 16(BX), Y6
+	VBROADCASTSS 16(SI), Y6
 	VPMAXSD      Y6, Y9, Y6
-	VBROADCASTSS 20(BX), Y10
+	VBROADCASTSS 20(SI), Y10
 	VPMINSD      Y10, Y6, Y6
 	VPCMPEQD     Y9, Y6, Y9
 	VPANDN       Y9, Y8, Y9
-	VBROADCASTSS 32(BX), Y10
+	VBROADCASTSS 32(SI), Y10
 	VPSUBD       Y10, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPAND        Y9, Y5, Y5
@@ -488,7 +499,15 @@ loop:
 	VMULPS       Y7, Y6, Y6
 	VPANDN       Y6, Y8, Y6
 	VPAND        Y9, Y7, Y7
-	VMOVUPS      Y7, (AX)
+	TESTQ        AX, AX
+	JNE          beyond
+	VMOVUPS      Y7, (CX)
+	JMP          stored
+
+beyond:
+	VMOVNTPS Y7, (CX)
+
+stored:
 	VEXTRACTF128 $0x01, Y6, X5
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y6, Y1, Y6
@@ -498,17 +517,18 @@ loop:
 	VMOVAPD      Y4, Y2
 	VMOVAPD      Y6, Y3
 	VMOVAPD      Y5, Y4
-	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
-	SUBQ         $0x08, SI
+	ADDQ         $0x20, BX
+	SUBQ         $0x08, DI
 	JMP          loop
 
 tail:
-	VMOVUPD Y1, (DI)
-	VMOVUPD Y2, 32(DI)
-	VMOVUPD Y3, 64(DI)
-	VMOVUPD Y4, 96(DI)
+	VMOVUPD Y1, (R8)
+	VMOVUPD Y2, 32(R8)
+	VMOVUPD Y3, 64(R8)
+	VMOVUPD Y4, 96(R8)
+	SFENCE
 	MOVQ    nan+40(FP), AX
 	VMOVUPS Y0, (AX)
 	VZEROUPPER
@@ -584,14 +604,14 @@ tail:
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeDivideAwayAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX2
-TEXT ·fakeQuantizeDivideAwayAVX2(SB), NOSPLIT, $0-48
+// func fakeQuantizeDivideAwayAVX2(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·fakeQuantizeDivideAwayAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
-	MOVQ         p+24(FP), BX
-	MOVQ         n+40(FP), SI
+	MOVQ         p+32(FP), BX
+	MOVQ         n+48(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -599,6 +619,7 @@ TEXT ·fakeQuantizeDivideAwayAVX2(SB), NOSPLIT, $0-48
 	VBROADCASTSS 16(BX), Y4
 	VBROADCASTSS 20(BX), Y5
 	VBROADCASTSS 28(BX), Y6
+	MOVQ         stream+24(FP), DI
 	VBROADCASTSS 32(BX), Y7
 	VBROADCASTSS 36(BX), Y8
 	MOVL         $0x80000000, BX
@@ -632,12 +653,20 @@ loop:
 	VPSUBD     Y7, Y12, Y12
 	VCVTDQ2PS  Y12, Y12
 	VMULPS     Y8, Y12, Y12
+	TESTQ      DI, DI
+	JNE        beyond
 	VMOVUPS    Y12, (AX)
-	ADDQ       $0x20, AX
-	TESTQ      CX, CX
-	JE         mskip
-	MOVB       BL, (CX)
-	INCQ       CX
+	JMP        stored
+
+beyond:
+	VMOVNTPS Y12, (AX)
+
+stored:
+	ADDQ  $0x20, AX
+	TESTQ CX, CX
+	JE    mskip
+	MOVB  BL, (CX)
+	INCQ  CX
 
 mskip:
 	ADDQ $0x20, DX
@@ -645,7 +674,8 @@ mskip:
 	JMP  loop
 
 tail:
-	MOVQ    nan+32(FP), AX
+	SFENCE
+	MOVQ    nan+40(FP), AX
 	VMOVUPS Y11, (AX)
 	VZEROUPPER
 	RET
@@ -741,53 +771,54 @@ tail:
 	VZEROUPPER
 	RET
 
-// func lsqGradDivideAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX2
-TEXT ·lsqGradDivideAwayAVX2(SB), NOSPLIT, $0-56
-	MOVQ         dx+0(FP), AX
-	MOVQ         dy+8(FP), CX
-	MOVQ         x+16(FP), DX
-	MOVQ         p+24(FP), BX
-	MOVQ         n+48(FP), SI
-	MOVL         $0x80000000, DI
-	VMOVD        DI, X0
+// func lsqGradDivideAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·lsqGradDivideAwayAVX2(SB), NOSPLIT, $0-64
+	MOVQ         stream+48(FP), AX
+	MOVQ         dx+0(FP), CX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         p+24(FP), SI
+	MOVQ         n+56(FP), DI
+	MOVL         $0x80000000, R8
+	VMOVD        R8, X0
 	VPBROADCASTD X0, Y0
-	MOVL         $0x3effffff, DI
-	VMOVD        DI, X1
+	MOVL         $0x3effffff, R8
+	VMOVD        R8, X1
 	VPBROADCASTD X1, Y1
 	VPXOR        Y2, Y2, Y2
-	MOVQ         lanes+32(FP), DI
-	VMOVUPD      (DI), Y3
-	VMOVUPD      32(DI), Y4
-	VMOVUPD      64(DI), Y5
-	VMOVUPD      96(DI), Y6
+	MOVQ         lanes+32(FP), R8
+	VMOVUPD      (R8), Y3
+	VMOVUPD      32(R8), Y4
+	VMOVUPD      64(R8), Y5
+	VMOVUPD      96(R8), Y6
 
 loop:
-	CMPQ         SI, $0x08
+	CMPQ         DI, $0x08
 	JLT          tail
-	VMOVUPS      (DX), Y7
-	VMOVUPS      (CX), Y9
-	VBROADCASTSS (BX), Y8
+	VMOVUPS      (BX), Y7
+	VMOVUPS      (DX), Y9
+	VBROADCASTSS (SI), Y8
 	VDIVPS       Y8, Y7, Y7
-	VBROADCASTSS 4(BX), Y8
+	VBROADCASTSS 4(SI), Y8
 	VADDPS       Y8, Y7, Y8
 	VCMPPS       $0x03, Y8, Y8, Y10
 	VPSUBD       Y10, Y2, Y2
-	VBROADCASTSS 8(BX), Y11
-	VBROADCASTSS 12(BX), Y12
+	VBROADCASTSS 8(SI), Y11
+	VBROADCASTSS 12(SI), Y12
 	VMAXPS       Y11, Y8, Y8
 	VMINPS       Y12, Y8, Y8
 	VPAND        Y0, Y8, Y11
 	VPOR         Y1, Y11, Y11
 	VADDPS       Y11, Y8, Y8
 	VCVTTPS2DQ   Y8, Y11
-	VBROADCASTSS 16(BX), Y8
+	VBROADCASTSS 16(SI), Y8
 	VPMAXSD      Y8, Y11, Y8
-	VBROADCASTSS 20(BX), Y12
+	VBROADCASTSS 20(SI), Y12
 	VPMINSD      Y12, Y8, Y8
 	VPCMPEQD     Y11, Y8, Y11
 	VPANDN       Y11, Y10, Y11
-	VBROADCASTSS 32(BX), Y12
+	VBROADCASTSS 32(SI), Y12
 	VPSUBD       Y12, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPAND        Y11, Y7, Y7
@@ -795,7 +826,15 @@ loop:
 	VMULPS       Y9, Y8, Y8
 	VPANDN       Y8, Y10, Y8
 	VPAND        Y11, Y9, Y9
-	VMOVUPS      Y9, (AX)
+	TESTQ        AX, AX
+	JNE          beyond
+	VMOVUPS      Y9, (CX)
+	JMP          stored
+
+beyond:
+	VMOVNTPS Y9, (CX)
+
+stored:
 	VEXTRACTF128 $0x01, Y8, X7
 	VCVTPS2PD    X8, Y8
 	VADDPD       Y8, Y3, Y8
@@ -805,17 +844,18 @@ loop:
 	VMOVAPD      Y6, Y4
 	VMOVAPD      Y8, Y5
 	VMOVAPD      Y7, Y6
-	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
-	SUBQ         $0x08, SI
+	ADDQ         $0x20, BX
+	SUBQ         $0x08, DI
 	JMP          loop
 
 tail:
-	VMOVUPD Y3, (DI)
-	VMOVUPD Y4, 32(DI)
-	VMOVUPD Y5, 64(DI)
-	VMOVUPD Y6, 96(DI)
+	VMOVUPD Y3, (R8)
+	VMOVUPD Y4, 32(R8)
+	VMOVUPD Y5, 64(R8)
+	VMOVUPD Y6, 96(R8)
+	SFENCE
 	MOVQ    nan+40(FP), AX
 	VMOVUPS Y2, (AX)
 	VZEROUPPER
@@ -882,14 +922,14 @@ tail:
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeMultiplyEvenAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX2
-TEXT ·fakeQuantizeMultiplyEvenAVX2(SB), NOSPLIT, $0-48
+// func fakeQuantizeMultiplyEvenAVX2(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·fakeQuantizeMultiplyEvenAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
-	MOVQ         p+24(FP), BX
-	MOVQ         n+40(FP), SI
+	MOVQ         p+32(FP), BX
+	MOVQ         n+48(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -897,6 +937,7 @@ TEXT ·fakeQuantizeMultiplyEvenAVX2(SB), NOSPLIT, $0-48
 	VBROADCASTSS 16(BX), Y4
 	VBROADCASTSS 20(BX), Y5
 	VBROADCASTSS 28(BX), Y6
+	MOVQ         stream+24(FP), DI
 	VBROADCASTSS 32(BX), Y7
 	VBROADCASTSS 36(BX), Y8
 	VPXOR        Y9, Y9, Y9
@@ -921,12 +962,20 @@ loop:
 	VPSUBD    Y7, Y10, Y10
 	VCVTDQ2PS Y10, Y10
 	VMULPS    Y8, Y10, Y10
+	TESTQ     DI, DI
+	JNE       beyond
 	VMOVUPS   Y10, (AX)
-	ADDQ      $0x20, AX
-	TESTQ     CX, CX
-	JE        mskip
-	MOVB      BL, (CX)
-	INCQ      CX
+	JMP       stored
+
+beyond:
+	VMOVNTPS Y10, (AX)
+
+stored:
+	ADDQ  $0x20, AX
+	TESTQ CX, CX
+	JE    mskip
+	MOVB  BL, (CX)
+	INCQ  CX
 
 mskip:
 	ADDQ $0x20, DX
@@ -934,7 +983,8 @@ mskip:
 	JMP  loop
 
 tail:
-	MOVQ    nan+32(FP), AX
+	SFENCE
+	MOVQ    nan+40(FP), AX
 	VMOVUPS Y9, (AX)
 	VZEROUPPER
 	RET
@@ -1021,44 +1071,45 @@ tail:
 	VZEROUPPER
 	RET
 
-// func lsqGradMultiplyEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX2
-TEXT ·lsqGradMultiplyEvenAVX2(SB), NOSPLIT, $0-56
-	MOVQ    dx+0(FP), AX
-	MOVQ    dy+8(FP), CX
-	MOVQ    x+16(FP), DX
-	MOVQ    p+24(FP), BX
-	MOVQ    n+48(FP), SI
+// func lsqGradMultiplyEvenAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·lsqGradMultiplyEvenAVX2(SB), NOSPLIT, $0-64
+	MOVQ    stream+48(FP), AX
+	MOVQ    dx+0(FP), CX
+	MOVQ    dy+8(FP), DX
+	MOVQ    x+16(FP), BX
+	MOVQ    p+24(FP), SI
+	MOVQ    n+56(FP), DI
 	VPXOR   Y0, Y0, Y0
-	MOVQ    lanes+32(FP), DI
-	VMOVUPD (DI), Y1
-	VMOVUPD 32(DI), Y2
-	VMOVUPD 64(DI), Y3
-	VMOVUPD 96(DI), Y4
+	MOVQ    lanes+32(FP), R8
+	VMOVUPD (R8), Y1
+	VMOVUPD 32(R8), Y2
+	VMOVUPD 64(R8), Y3
+	VMOVUPD 96(R8), Y4
 
 loop:
-	CMPQ         SI, $0x08
+	CMPQ         DI, $0x08
 	JLT          tail
-	VMOVUPS      (DX), Y5
-	VMOVUPS      (CX), Y7
-	VBROADCASTSS (BX), Y6
+	VMOVUPS      (BX), Y5
+	VMOVUPS      (DX), Y7
+	VBROADCASTSS (SI), Y6
 	VMULPS       Y6, Y5, Y5
-	VBROADCASTSS 4(BX), Y6
+	VBROADCASTSS 4(SI), Y6
 	VADDPS       Y6, Y5, Y6
 	VCMPPS       $0x03, Y6, Y6, Y8
 	VPSUBD       Y8, Y0, Y0
-	VBROADCASTSS 8(BX), Y9
-	VBROADCASTSS 12(BX), Y10
+	VBROADCASTSS 8(SI), Y9
+	VBROADCASTSS 12(SI), Y10
 	VMAXPS       Y9, Y6, Y6
 	VMINPS       Y10, Y6, Y6
 	VCVTPS2DQ    Y6, Y9
-	VBROADCASTSS 16(BX), Y6
+	VBROADCASTSS 16(SI), Y6
 	VPMAXSD      Y6, Y9, Y6
-	VBROADCASTSS 20(BX), Y10
+	VBROADCASTSS 20(SI), Y10
 	VPMINSD      Y10, Y6, Y6
 	VPCMPEQD     Y9, Y6, Y9
 	VPANDN       Y9, Y8, Y9
-	VBROADCASTSS 32(BX), Y10
+	VBROADCASTSS 32(SI), Y10
 	VPSUBD       Y10, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPAND        Y9, Y5, Y5
@@ -1066,7 +1117,15 @@ loop:
 	VMULPS       Y7, Y6, Y6
 	VPANDN       Y6, Y8, Y6
 	VPAND        Y9, Y7, Y7
-	VMOVUPS      Y7, (AX)
+	TESTQ        AX, AX
+	JNE          beyond
+	VMOVUPS      Y7, (CX)
+	JMP          stored
+
+beyond:
+	VMOVNTPS Y7, (CX)
+
+stored:
 	VEXTRACTF128 $0x01, Y6, X5
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y6, Y1, Y6
@@ -1076,17 +1135,18 @@ loop:
 	VMOVAPD      Y4, Y2
 	VMOVAPD      Y6, Y3
 	VMOVAPD      Y5, Y4
-	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
-	SUBQ         $0x08, SI
+	ADDQ         $0x20, BX
+	SUBQ         $0x08, DI
 	JMP          loop
 
 tail:
-	VMOVUPD Y1, (DI)
-	VMOVUPD Y2, 32(DI)
-	VMOVUPD Y3, 64(DI)
-	VMOVUPD Y4, 96(DI)
+	VMOVUPD Y1, (R8)
+	VMOVUPD Y2, 32(R8)
+	VMOVUPD Y3, 64(R8)
+	VMOVUPD Y4, 96(R8)
+	SFENCE
 	MOVQ    nan+40(FP), AX
 	VMOVUPS Y0, (AX)
 	VZEROUPPER
@@ -1162,14 +1222,14 @@ tail:
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeMultiplyAwayAVX2(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX2
-TEXT ·fakeQuantizeMultiplyAwayAVX2(SB), NOSPLIT, $0-48
+// func fakeQuantizeMultiplyAwayAVX2(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·fakeQuantizeMultiplyAwayAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), CX
 	MOVQ         x+16(FP), DX
-	MOVQ         p+24(FP), BX
-	MOVQ         n+40(FP), SI
+	MOVQ         p+32(FP), BX
+	MOVQ         n+48(FP), SI
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
@@ -1177,6 +1237,7 @@ TEXT ·fakeQuantizeMultiplyAwayAVX2(SB), NOSPLIT, $0-48
 	VBROADCASTSS 16(BX), Y4
 	VBROADCASTSS 20(BX), Y5
 	VBROADCASTSS 28(BX), Y6
+	MOVQ         stream+24(FP), DI
 	VBROADCASTSS 32(BX), Y7
 	VBROADCASTSS 36(BX), Y8
 	MOVL         $0x80000000, BX
@@ -1210,12 +1271,20 @@ loop:
 	VPSUBD     Y7, Y12, Y12
 	VCVTDQ2PS  Y12, Y12
 	VMULPS     Y8, Y12, Y12
+	TESTQ      DI, DI
+	JNE        beyond
 	VMOVUPS    Y12, (AX)
-	ADDQ       $0x20, AX
-	TESTQ      CX, CX
-	JE         mskip
-	MOVB       BL, (CX)
-	INCQ       CX
+	JMP        stored
+
+beyond:
+	VMOVNTPS Y12, (AX)
+
+stored:
+	ADDQ  $0x20, AX
+	TESTQ CX, CX
+	JE    mskip
+	MOVB  BL, (CX)
+	INCQ  CX
 
 mskip:
 	ADDQ $0x20, DX
@@ -1223,7 +1292,8 @@ mskip:
 	JMP  loop
 
 tail:
-	MOVQ    nan+32(FP), AX
+	SFENCE
+	MOVQ    nan+40(FP), AX
 	VMOVUPS Y11, (AX)
 	VZEROUPPER
 	RET
@@ -1319,53 +1389,54 @@ tail:
 	VZEROUPPER
 	RET
 
-// func lsqGradMultiplyAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX2
-TEXT ·lsqGradMultiplyAwayAVX2(SB), NOSPLIT, $0-56
-	MOVQ         dx+0(FP), AX
-	MOVQ         dy+8(FP), CX
-	MOVQ         x+16(FP), DX
-	MOVQ         p+24(FP), BX
-	MOVQ         n+48(FP), SI
-	MOVL         $0x80000000, DI
-	VMOVD        DI, X0
+// func lsqGradMultiplyAwayAVX2(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·lsqGradMultiplyAwayAVX2(SB), NOSPLIT, $0-64
+	MOVQ         stream+48(FP), AX
+	MOVQ         dx+0(FP), CX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         p+24(FP), SI
+	MOVQ         n+56(FP), DI
+	MOVL         $0x80000000, R8
+	VMOVD        R8, X0
 	VPBROADCASTD X0, Y0
-	MOVL         $0x3effffff, DI
-	VMOVD        DI, X1
+	MOVL         $0x3effffff, R8
+	VMOVD        R8, X1
 	VPBROADCASTD X1, Y1
 	VPXOR        Y2, Y2, Y2
-	MOVQ         lanes+32(FP), DI
-	VMOVUPD      (DI), Y3
-	VMOVUPD      32(DI), Y4
-	VMOVUPD      64(DI), Y5
-	VMOVUPD      96(DI), Y6
+	MOVQ         lanes+32(FP), R8
+	VMOVUPD      (R8), Y3
+	VMOVUPD      32(R8), Y4
+	VMOVUPD      64(R8), Y5
+	VMOVUPD      96(R8), Y6
 
 loop:
-	CMPQ         SI, $0x08
+	CMPQ         DI, $0x08
 	JLT          tail
-	VMOVUPS      (DX), Y7
-	VMOVUPS      (CX), Y9
-	VBROADCASTSS (BX), Y8
+	VMOVUPS      (BX), Y7
+	VMOVUPS      (DX), Y9
+	VBROADCASTSS (SI), Y8
 	VMULPS       Y8, Y7, Y7
-	VBROADCASTSS 4(BX), Y8
+	VBROADCASTSS 4(SI), Y8
 	VADDPS       Y8, Y7, Y8
 	VCMPPS       $0x03, Y8, Y8, Y10
 	VPSUBD       Y10, Y2, Y2
-	VBROADCASTSS 8(BX), Y11
-	VBROADCASTSS 12(BX), Y12
+	VBROADCASTSS 8(SI), Y11
+	VBROADCASTSS 12(SI), Y12
 	VMAXPS       Y11, Y8, Y8
 	VMINPS       Y12, Y8, Y8
 	VPAND        Y0, Y8, Y11
 	VPOR         Y1, Y11, Y11
 	VADDPS       Y11, Y8, Y8
 	VCVTTPS2DQ   Y8, Y11
-	VBROADCASTSS 16(BX), Y8
+	VBROADCASTSS 16(SI), Y8
 	VPMAXSD      Y8, Y11, Y8
-	VBROADCASTSS 20(BX), Y12
+	VBROADCASTSS 20(SI), Y12
 	VPMINSD      Y12, Y8, Y8
 	VPCMPEQD     Y11, Y8, Y11
 	VPANDN       Y11, Y10, Y11
-	VBROADCASTSS 32(BX), Y12
+	VBROADCASTSS 32(SI), Y12
 	VPSUBD       Y12, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPAND        Y11, Y7, Y7
@@ -1373,7 +1444,15 @@ loop:
 	VMULPS       Y9, Y8, Y8
 	VPANDN       Y8, Y10, Y8
 	VPAND        Y11, Y9, Y9
-	VMOVUPS      Y9, (AX)
+	TESTQ        AX, AX
+	JNE          beyond
+	VMOVUPS      Y9, (CX)
+	JMP          stored
+
+beyond:
+	VMOVNTPS Y9, (CX)
+
+stored:
 	VEXTRACTF128 $0x01, Y8, X7
 	VCVTPS2PD    X8, Y8
 	VADDPD       Y8, Y3, Y8
@@ -1383,31 +1462,33 @@ loop:
 	VMOVAPD      Y6, Y4
 	VMOVAPD      Y8, Y5
 	VMOVAPD      Y7, Y6
-	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
-	SUBQ         $0x08, SI
+	ADDQ         $0x20, BX
+	SUBQ         $0x08, DI
 	JMP          loop
 
 tail:
-	VMOVUPD Y3, (DI)
-	VMOVUPD Y4, 32(DI)
-	VMOVUPD Y5, 64(DI)
-	VMOVUPD Y6, 96(DI)
+	VMOVUPD Y3, (R8)
+	VMOVUPD Y4, 32(R8)
+	VMOVUPD Y5, 64(R8)
+	VMOVUPD Y6, 96(R8)
+	SFENCE
 	MOVQ    nan+40(FP), AX
 	VMOVUPS Y2, (AX)
 	VZEROUPPER
 	RET
 
-// func steGradAVX2(dst *float32, dy *float32, mask *byte, n uintptr)
-// Requires: AVX, AVX2
-TEXT ·steGradAVX2(SB), NOSPLIT, $0-32
+// func steGradAVX2(dst *float32, dy *float32, mask *byte, stream uintptr, n uintptr)
+// Requires: AVX, AVX2, MMX+
+TEXT ·steGradAVX2(SB), NOSPLIT, $0-40
 	MOVQ      dst+0(FP), AX
 	MOVQ      dy+8(FP), CX
 	MOVQ      mask+16(FP), DX
-	MOVQ      n+24(FP), BX
-	MOVQ      $0x8040201008040201, SI
-	VMOVQ     SI, X0
+	MOVQ      n+32(FP), BX
+	MOVQ      stream+24(FP), SI
+	MOVQ      $0x8040201008040201, DI
+	VMOVQ     DI, X0
 	VPMOVZXBD X0, Y0
 
 loop:
@@ -1418,13 +1499,22 @@ loop:
 	VPCMPEQD     Y0, Y1, Y1
 	VPAND        (CX), Y1, Y1
 	INCQ         DX
+	TESTQ        SI, SI
+	JNE          beyond
 	VMOVUPS      Y1, (AX)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, AX
-	SUBQ         $0x08, BX
-	JMP          loop
+	JMP          stored
+
+beyond:
+	VMOVNTPS Y1, (AX)
+
+stored:
+	ADDQ $0x20, CX
+	ADDQ $0x20, AX
+	SUBQ $0x08, BX
+	JMP  loop
 
 tail:
+	SFENCE
 	VZEROUPPER
 	RET
 

@@ -27,7 +27,7 @@ func quantizeDivideEvenAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, 
 // fakeQuantizeDivideEvenAVX512 writes the real numbers of the codes of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func fakeQuantizeDivideEvenAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeDivideEvenAVX512(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeActivationDivideEvenAVX512 writes codes of activations of quotients, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
@@ -37,7 +37,7 @@ func quantizeActivationDivideEvenAVX512(dst *byte, mask *byte, x *float32, scale
 // lsqGradDivideEvenAVX512 adds the gradients of a scale to 16 lanes by quotients, ties to even, writes dx, and counts NaNs; n is any number.
 //
 //go:noescape
-func lsqGradDivideEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+func lsqGradDivideEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
 
 // quantizeDivideAwayAVX512 writes codes of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
@@ -47,7 +47,7 @@ func quantizeDivideAwayAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32, 
 // fakeQuantizeDivideAwayAVX512 writes the real numbers of the codes of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func fakeQuantizeDivideAwayAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeDivideAwayAVX512(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeActivationDivideAwayAVX512 writes codes of activations of quotients, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
@@ -57,7 +57,7 @@ func quantizeActivationDivideAwayAVX512(dst *byte, mask *byte, x *float32, scale
 // lsqGradDivideAwayAVX512 adds the gradients of a scale to 16 lanes by quotients, ties away from zero, writes dx, and counts NaNs; n is any number.
 //
 //go:noescape
-func lsqGradDivideAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+func lsqGradDivideAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
 
 // quantizeMultiplyEvenAVX512 writes codes of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
@@ -67,7 +67,7 @@ func quantizeMultiplyEvenAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32
 // fakeQuantizeMultiplyEvenAVX512 writes the real numbers of the codes of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func fakeQuantizeMultiplyEvenAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeMultiplyEvenAVX512(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeActivationMultiplyEvenAVX512 writes codes of activations of products, ties to even, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
@@ -77,7 +77,7 @@ func quantizeActivationMultiplyEvenAVX512(dst *byte, mask *byte, x *float32, sca
 // lsqGradMultiplyEvenAVX512 adds the gradients of a scale to 16 lanes by products, ties to even, writes dx, and counts NaNs; n is any number.
 //
 //go:noescape
-func lsqGradMultiplyEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+func lsqGradMultiplyEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
 
 // quantizeMultiplyAwayAVX512 writes codes of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
@@ -87,7 +87,7 @@ func quantizeMultiplyAwayAVX512(dst *byte, mask *byte, x *float32, p *[12]uint32
 // fakeQuantizeMultiplyAwayAVX512 writes the real numbers of the codes of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
 //go:noescape
-func fakeQuantizeMultiplyAwayAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
+func fakeQuantizeMultiplyAwayAVX512(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
 
 // quantizeActivationMultiplyAwayAVX512 writes codes of activations of products, ties away from zero, and the mask bits unless mask is nil, and counts NaNs; n is any number.
 //
@@ -97,12 +97,12 @@ func quantizeActivationMultiplyAwayAVX512(dst *byte, mask *byte, x *float32, sca
 // lsqGradMultiplyAwayAVX512 adds the gradients of a scale to 16 lanes by products, ties away from zero, writes dx, and counts NaNs; n is any number.
 //
 //go:noescape
-func lsqGradMultiplyAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
+func lsqGradMultiplyAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
 
 // steGradAVX512 writes dy where the mask bit is set, else 0; n is any number.
 //
 //go:noescape
-func steGradAVX512(dst *float32, dy *float32, mask *byte, n uintptr)
+func steGradAVX512(dst *float32, dy *float32, mask *byte, stream uintptr, n uintptr)
 
 // dequantizeSumsAVX512 writes (acc+add) * scale + bias, every step rounded; n is any number.
 //

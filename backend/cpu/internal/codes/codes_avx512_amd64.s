@@ -471,14 +471,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeDivideEvenAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX512F
-TEXT ·fakeQuantizeDivideEvenAVX512(SB), NOSPLIT, $0-48
+// func fakeQuantizeDivideEvenAVX512(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·fakeQuantizeDivideEvenAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
-	MOVQ         p+24(FP), CX
-	MOVQ         n+40(FP), SI
+	MOVQ         p+32(FP), CX
+	MOVQ         n+48(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -486,6 +486,7 @@ TEXT ·fakeQuantizeDivideEvenAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS 16(CX), Z4
 	VBROADCASTSS 20(CX), Z5
 	VBROADCASTSS 28(CX), Z6
+	MOVQ         stream+24(FP), DI
 	VBROADCASTSS 32(CX), Z7
 	VBROADCASTSS 36(CX), Z8
 	MOVL         $0x00000001, CX
@@ -513,12 +514,20 @@ loop:
 	VPSUBD    Z7, Z11, Z11
 	VCVTDQ2PS Z11, Z11
 	VMULPS    Z8, Z11, Z11
+	TESTQ     DI, DI
+	JNE       beyond
 	VMOVUPS   Z11, (AX)
-	ADDQ      $0x40, AX
-	TESTQ     DX, DX
-	JE        mskip
-	MOVW      CX, (DX)
-	ADDQ      $0x02, DX
+	JMP       stored
+
+beyond:
+	VMOVNTPS Z11, (AX)
+
+stored:
+	ADDQ  $0x40, AX
+	TESTQ DX, DX
+	JE    mskip
+	MOVW  CX, (DX)
+	ADDQ  $0x02, DX
 
 mskip:
 	ADDQ $0x40, BX
@@ -564,7 +573,8 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	MOVQ    nan+32(FP), AX
+	SFENCE
+	MOVQ    nan+40(FP), AX
 	VMOVUPS Z10, (AX)
 	VZEROUPPER
 	RET
@@ -693,14 +703,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func lsqGradDivideEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX512F
-TEXT ·lsqGradDivideEvenAVX512(SB), NOSPLIT, $0-56
+// func lsqGradDivideEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lsqGradDivideEvenAVX512(SB), NOSPLIT, $0-64
+	MOVQ         stream+48(FP), CX
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), SI
-	MOVQ         n+48(FP), CX
+	MOVQ         n+56(FP), DI
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
@@ -717,27 +728,35 @@ TEXT ·lsqGradDivideEvenAVX512(SB), NOSPLIT, $0-56
 	VMOVUPD      64(SI), Z10
 
 loop:
-	CMPQ          CX, $0x10
-	JLT           tail
-	VMOVUPS       (BX), Z11
-	VMOVUPS       (DX), Z13
-	VDIVPS        Z0, Z11, Z11
-	VADDPS        Z1, Z11, Z12
-	VCMPPS        $0x03, Z12, Z12, K1
-	VPADDD        Z7, Z8, K1, Z8
-	VMAXPS        Z2, Z12, Z12
-	VMINPS        Z3, Z12, Z12
-	VCVTPS2DQ     Z12, Z14
-	VPMAXSD       Z4, Z14, Z12
-	VPMINSD       Z5, Z12, Z12
-	KNOTW         K1, K1
-	VPCMPEQD      Z14, Z12, K1, K2
-	VPSUBD        Z6, Z12, Z12
-	VCVTDQ2PS     Z12, Z12
-	VSUBPS        Z11, Z12, K2, Z12
-	VMULPS.Z      Z13, Z12, K1, Z12
-	VMOVAPS.Z     Z13, K2, Z13
-	VMOVUPS       Z13, (AX)
+	CMPQ      DI, $0x10
+	JLT       tail
+	VMOVUPS   (BX), Z11
+	VMOVUPS   (DX), Z13
+	VDIVPS    Z0, Z11, Z11
+	VADDPS    Z1, Z11, Z12
+	VCMPPS    $0x03, Z12, Z12, K1
+	VPADDD    Z7, Z8, K1, Z8
+	VMAXPS    Z2, Z12, Z12
+	VMINPS    Z3, Z12, Z12
+	VCVTPS2DQ Z12, Z14
+	VPMAXSD   Z4, Z14, Z12
+	VPMINSD   Z5, Z12, Z12
+	KNOTW     K1, K1
+	VPCMPEQD  Z14, Z12, K1, K2
+	VPSUBD    Z6, Z12, Z12
+	VCVTDQ2PS Z12, Z12
+	VSUBPS    Z11, Z12, K2, Z12
+	VMULPS.Z  Z13, Z12, K1, Z12
+	VMOVAPS.Z Z13, K2, Z13
+	TESTQ     CX, CX
+	JNE       beyond
+	VMOVUPS   Z13, (AX)
+	JMP       stored
+
+beyond:
+	VMOVNTPS Z13, (AX)
+
+stored:
 	VEXTRACTF64X4 $0x01, Z12, Y11
 	VCVTPS2PD     Y12, Z12
 	VCVTPS2PD     Y11, Z11
@@ -746,12 +765,13 @@ loop:
 	ADDQ          $0x40, AX
 	ADDQ          $0x40, DX
 	ADDQ          $0x40, BX
-	SUBQ          $0x10, CX
+	SUBQ          $0x10, DI
 	JMP           loop
 
 tail:
-	TESTQ         CX, CX
+	TESTQ         DI, DI
 	JE            done
+	MOVQ          DI, CX
 	MOVL          $0x00000001, DI
 	SHLL          CL, DI
 	DECL          DI
@@ -788,6 +808,7 @@ tail:
 done:
 	VMOVUPD Z9, (SI)
 	VMOVUPD Z10, 64(SI)
+	SFENCE
 	MOVQ    nan+40(FP), AX
 	VMOVUPS Z8, (AX)
 	VZEROUPPER
@@ -900,14 +921,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeDivideAwayAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX512F
-TEXT ·fakeQuantizeDivideAwayAVX512(SB), NOSPLIT, $0-48
+// func fakeQuantizeDivideAwayAVX512(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·fakeQuantizeDivideAwayAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
-	MOVQ         p+24(FP), CX
-	MOVQ         n+40(FP), SI
+	MOVQ         p+32(FP), CX
+	MOVQ         n+48(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -915,6 +936,7 @@ TEXT ·fakeQuantizeDivideAwayAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS 16(CX), Z4
 	VBROADCASTSS 20(CX), Z5
 	VBROADCASTSS 28(CX), Z6
+	MOVQ         stream+24(FP), DI
 	VBROADCASTSS 32(CX), Z7
 	VBROADCASTSS 36(CX), Z8
 	MOVL         $0x80000000, CX
@@ -951,12 +973,20 @@ loop:
 	VPSUBD     Z7, Z13, Z13
 	VCVTDQ2PS  Z13, Z13
 	VMULPS     Z8, Z13, Z13
+	TESTQ      DI, DI
+	JNE        beyond
 	VMOVUPS    Z13, (AX)
-	ADDQ       $0x40, AX
-	TESTQ      DX, DX
-	JE         mskip
-	MOVW       CX, (DX)
-	ADDQ       $0x02, DX
+	JMP        stored
+
+beyond:
+	VMOVNTPS Z13, (AX)
+
+stored:
+	ADDQ  $0x40, AX
+	TESTQ DX, DX
+	JE    mskip
+	MOVW  CX, (DX)
+	ADDQ  $0x02, DX
 
 mskip:
 	ADDQ $0x40, BX
@@ -1005,7 +1035,8 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	MOVQ    nan+32(FP), AX
+	SFENCE
+	MOVQ    nan+40(FP), AX
 	VMOVUPS Z12, (AX)
 	VZEROUPPER
 	RET
@@ -1146,14 +1177,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func lsqGradDivideAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX512F
-TEXT ·lsqGradDivideAwayAVX512(SB), NOSPLIT, $0-56
+// func lsqGradDivideAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lsqGradDivideAwayAVX512(SB), NOSPLIT, $0-64
+	MOVQ         stream+48(FP), CX
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), SI
-	MOVQ         n+48(FP), CX
+	MOVQ         n+56(FP), DI
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
@@ -1176,30 +1208,38 @@ TEXT ·lsqGradDivideAwayAVX512(SB), NOSPLIT, $0-56
 	VMOVUPD      64(SI), Z12
 
 loop:
-	CMPQ          CX, $0x10
-	JLT           tail
-	VMOVUPS       (BX), Z13
-	VMOVUPS       (DX), Z15
-	VDIVPS        Z0, Z13, Z13
-	VADDPS        Z1, Z13, Z14
-	VCMPPS        $0x03, Z14, Z14, K1
-	VPADDD        Z9, Z10, K1, Z10
-	VMAXPS        Z2, Z14, Z14
-	VMINPS        Z3, Z14, Z14
-	VPANDD        Z7, Z14, Z16
-	VPORD         Z8, Z16, Z16
-	VADDPS        Z16, Z14, Z14
-	VCVTTPS2DQ    Z14, Z16
-	VPMAXSD       Z4, Z16, Z14
-	VPMINSD       Z5, Z14, Z14
-	KNOTW         K1, K1
-	VPCMPEQD      Z16, Z14, K1, K2
-	VPSUBD        Z6, Z14, Z14
-	VCVTDQ2PS     Z14, Z14
-	VSUBPS        Z13, Z14, K2, Z14
-	VMULPS.Z      Z15, Z14, K1, Z14
-	VMOVAPS.Z     Z15, K2, Z15
-	VMOVUPS       Z15, (AX)
+	CMPQ       DI, $0x10
+	JLT        tail
+	VMOVUPS    (BX), Z13
+	VMOVUPS    (DX), Z15
+	VDIVPS     Z0, Z13, Z13
+	VADDPS     Z1, Z13, Z14
+	VCMPPS     $0x03, Z14, Z14, K1
+	VPADDD     Z9, Z10, K1, Z10
+	VMAXPS     Z2, Z14, Z14
+	VMINPS     Z3, Z14, Z14
+	VPANDD     Z7, Z14, Z16
+	VPORD      Z8, Z16, Z16
+	VADDPS     Z16, Z14, Z14
+	VCVTTPS2DQ Z14, Z16
+	VPMAXSD    Z4, Z16, Z14
+	VPMINSD    Z5, Z14, Z14
+	KNOTW      K1, K1
+	VPCMPEQD   Z16, Z14, K1, K2
+	VPSUBD     Z6, Z14, Z14
+	VCVTDQ2PS  Z14, Z14
+	VSUBPS     Z13, Z14, K2, Z14
+	VMULPS.Z   Z15, Z14, K1, Z14
+	VMOVAPS.Z  Z15, K2, Z15
+	TESTQ      CX, CX
+	JNE        beyond
+	VMOVUPS    Z15, (AX)
+	JMP        stored
+
+beyond:
+	VMOVNTPS Z15, (AX)
+
+stored:
 	VEXTRACTF64X4 $0x01, Z14, Y13
 	VCVTPS2PD     Y14, Z14
 	VCVTPS2PD     Y13, Z13
@@ -1208,12 +1248,13 @@ loop:
 	ADDQ          $0x40, AX
 	ADDQ          $0x40, DX
 	ADDQ          $0x40, BX
-	SUBQ          $0x10, CX
+	SUBQ          $0x10, DI
 	JMP           loop
 
 tail:
-	TESTQ         CX, CX
+	TESTQ         DI, DI
 	JE            done
+	MOVQ          DI, CX
 	MOVL          $0x00000001, DI
 	SHLL          CL, DI
 	DECL          DI
@@ -1253,6 +1294,7 @@ tail:
 done:
 	VMOVUPD Z11, (SI)
 	VMOVUPD Z12, 64(SI)
+	SFENCE
 	MOVQ    nan+40(FP), AX
 	VMOVUPS Z10, (AX)
 	VZEROUPPER
@@ -1353,14 +1395,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeMultiplyEvenAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX512F
-TEXT ·fakeQuantizeMultiplyEvenAVX512(SB), NOSPLIT, $0-48
+// func fakeQuantizeMultiplyEvenAVX512(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·fakeQuantizeMultiplyEvenAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
-	MOVQ         p+24(FP), CX
-	MOVQ         n+40(FP), SI
+	MOVQ         p+32(FP), CX
+	MOVQ         n+48(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -1368,6 +1410,7 @@ TEXT ·fakeQuantizeMultiplyEvenAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS 16(CX), Z4
 	VBROADCASTSS 20(CX), Z5
 	VBROADCASTSS 28(CX), Z6
+	MOVQ         stream+24(FP), DI
 	VBROADCASTSS 32(CX), Z7
 	VBROADCASTSS 36(CX), Z8
 	MOVL         $0x00000001, CX
@@ -1395,12 +1438,20 @@ loop:
 	VPSUBD    Z7, Z11, Z11
 	VCVTDQ2PS Z11, Z11
 	VMULPS    Z8, Z11, Z11
+	TESTQ     DI, DI
+	JNE       beyond
 	VMOVUPS   Z11, (AX)
-	ADDQ      $0x40, AX
-	TESTQ     DX, DX
-	JE        mskip
-	MOVW      CX, (DX)
-	ADDQ      $0x02, DX
+	JMP       stored
+
+beyond:
+	VMOVNTPS Z11, (AX)
+
+stored:
+	ADDQ  $0x40, AX
+	TESTQ DX, DX
+	JE    mskip
+	MOVW  CX, (DX)
+	ADDQ  $0x02, DX
 
 mskip:
 	ADDQ $0x40, BX
@@ -1446,7 +1497,8 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	MOVQ    nan+32(FP), AX
+	SFENCE
+	MOVQ    nan+40(FP), AX
 	VMOVUPS Z10, (AX)
 	VZEROUPPER
 	RET
@@ -1575,14 +1627,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func lsqGradMultiplyEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX512F
-TEXT ·lsqGradMultiplyEvenAVX512(SB), NOSPLIT, $0-56
+// func lsqGradMultiplyEvenAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lsqGradMultiplyEvenAVX512(SB), NOSPLIT, $0-64
+	MOVQ         stream+48(FP), CX
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), SI
-	MOVQ         n+48(FP), CX
+	MOVQ         n+56(FP), DI
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
@@ -1599,27 +1652,35 @@ TEXT ·lsqGradMultiplyEvenAVX512(SB), NOSPLIT, $0-56
 	VMOVUPD      64(SI), Z10
 
 loop:
-	CMPQ          CX, $0x10
-	JLT           tail
-	VMOVUPS       (BX), Z11
-	VMOVUPS       (DX), Z13
-	VMULPS        Z0, Z11, Z11
-	VADDPS        Z1, Z11, Z12
-	VCMPPS        $0x03, Z12, Z12, K1
-	VPADDD        Z7, Z8, K1, Z8
-	VMAXPS        Z2, Z12, Z12
-	VMINPS        Z3, Z12, Z12
-	VCVTPS2DQ     Z12, Z14
-	VPMAXSD       Z4, Z14, Z12
-	VPMINSD       Z5, Z12, Z12
-	KNOTW         K1, K1
-	VPCMPEQD      Z14, Z12, K1, K2
-	VPSUBD        Z6, Z12, Z12
-	VCVTDQ2PS     Z12, Z12
-	VSUBPS        Z11, Z12, K2, Z12
-	VMULPS.Z      Z13, Z12, K1, Z12
-	VMOVAPS.Z     Z13, K2, Z13
-	VMOVUPS       Z13, (AX)
+	CMPQ      DI, $0x10
+	JLT       tail
+	VMOVUPS   (BX), Z11
+	VMOVUPS   (DX), Z13
+	VMULPS    Z0, Z11, Z11
+	VADDPS    Z1, Z11, Z12
+	VCMPPS    $0x03, Z12, Z12, K1
+	VPADDD    Z7, Z8, K1, Z8
+	VMAXPS    Z2, Z12, Z12
+	VMINPS    Z3, Z12, Z12
+	VCVTPS2DQ Z12, Z14
+	VPMAXSD   Z4, Z14, Z12
+	VPMINSD   Z5, Z12, Z12
+	KNOTW     K1, K1
+	VPCMPEQD  Z14, Z12, K1, K2
+	VPSUBD    Z6, Z12, Z12
+	VCVTDQ2PS Z12, Z12
+	VSUBPS    Z11, Z12, K2, Z12
+	VMULPS.Z  Z13, Z12, K1, Z12
+	VMOVAPS.Z Z13, K2, Z13
+	TESTQ     CX, CX
+	JNE       beyond
+	VMOVUPS   Z13, (AX)
+	JMP       stored
+
+beyond:
+	VMOVNTPS Z13, (AX)
+
+stored:
 	VEXTRACTF64X4 $0x01, Z12, Y11
 	VCVTPS2PD     Y12, Z12
 	VCVTPS2PD     Y11, Z11
@@ -1628,12 +1689,13 @@ loop:
 	ADDQ          $0x40, AX
 	ADDQ          $0x40, DX
 	ADDQ          $0x40, BX
-	SUBQ          $0x10, CX
+	SUBQ          $0x10, DI
 	JMP           loop
 
 tail:
-	TESTQ         CX, CX
+	TESTQ         DI, DI
 	JE            done
+	MOVQ          DI, CX
 	MOVL          $0x00000001, DI
 	SHLL          CL, DI
 	DECL          DI
@@ -1670,6 +1732,7 @@ tail:
 done:
 	VMOVUPD Z9, (SI)
 	VMOVUPD Z10, 64(SI)
+	SFENCE
 	MOVQ    nan+40(FP), AX
 	VMOVUPS Z8, (AX)
 	VZEROUPPER
@@ -1782,14 +1845,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func fakeQuantizeMultiplyAwayAVX512(dst *float32, mask *byte, x *float32, p *[12]uint32, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX512F
-TEXT ·fakeQuantizeMultiplyAwayAVX512(SB), NOSPLIT, $0-48
+// func fakeQuantizeMultiplyAwayAVX512(dst *float32, mask *byte, x *float32, stream uintptr, p *[12]uint32, nan *[16]int32, n uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·fakeQuantizeMultiplyAwayAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         mask+8(FP), DX
 	MOVQ         x+16(FP), BX
-	MOVQ         p+24(FP), CX
-	MOVQ         n+40(FP), SI
+	MOVQ         p+32(FP), CX
+	MOVQ         n+48(FP), SI
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
@@ -1797,6 +1860,7 @@ TEXT ·fakeQuantizeMultiplyAwayAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS 16(CX), Z4
 	VBROADCASTSS 20(CX), Z5
 	VBROADCASTSS 28(CX), Z6
+	MOVQ         stream+24(FP), DI
 	VBROADCASTSS 32(CX), Z7
 	VBROADCASTSS 36(CX), Z8
 	MOVL         $0x80000000, CX
@@ -1833,12 +1897,20 @@ loop:
 	VPSUBD     Z7, Z13, Z13
 	VCVTDQ2PS  Z13, Z13
 	VMULPS     Z8, Z13, Z13
+	TESTQ      DI, DI
+	JNE        beyond
 	VMOVUPS    Z13, (AX)
-	ADDQ       $0x40, AX
-	TESTQ      DX, DX
-	JE         mskip
-	MOVW       CX, (DX)
-	ADDQ       $0x02, DX
+	JMP        stored
+
+beyond:
+	VMOVNTPS Z13, (AX)
+
+stored:
+	ADDQ  $0x40, AX
+	TESTQ DX, DX
+	JE    mskip
+	MOVW  CX, (DX)
+	ADDQ  $0x02, DX
 
 mskip:
 	ADDQ $0x40, BX
@@ -1887,7 +1959,8 @@ mskiptail:
 	ADDQ $0x40, BX
 
 done:
-	MOVQ    nan+32(FP), AX
+	SFENCE
+	MOVQ    nan+40(FP), AX
 	VMOVUPS Z12, (AX)
 	VZEROUPPER
 	RET
@@ -2028,14 +2101,15 @@ done:
 	VZEROUPPER
 	RET
 
-// func lsqGradMultiplyAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, n uintptr)
-// Requires: AVX, AVX512F
-TEXT ·lsqGradMultiplyAwayAVX512(SB), NOSPLIT, $0-56
+// func lsqGradMultiplyAwayAVX512(dx *float32, dy *float32, x *float32, p *[12]uint32, lanes *[16]float64, nan *[16]int32, stream uintptr, n uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lsqGradMultiplyAwayAVX512(SB), NOSPLIT, $0-64
+	MOVQ         stream+48(FP), CX
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
 	MOVQ         x+16(FP), BX
 	MOVQ         p+24(FP), SI
-	MOVQ         n+48(FP), CX
+	MOVQ         n+56(FP), DI
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
@@ -2058,30 +2132,38 @@ TEXT ·lsqGradMultiplyAwayAVX512(SB), NOSPLIT, $0-56
 	VMOVUPD      64(SI), Z12
 
 loop:
-	CMPQ          CX, $0x10
-	JLT           tail
-	VMOVUPS       (BX), Z13
-	VMOVUPS       (DX), Z15
-	VMULPS        Z0, Z13, Z13
-	VADDPS        Z1, Z13, Z14
-	VCMPPS        $0x03, Z14, Z14, K1
-	VPADDD        Z9, Z10, K1, Z10
-	VMAXPS        Z2, Z14, Z14
-	VMINPS        Z3, Z14, Z14
-	VPANDD        Z7, Z14, Z16
-	VPORD         Z8, Z16, Z16
-	VADDPS        Z16, Z14, Z14
-	VCVTTPS2DQ    Z14, Z16
-	VPMAXSD       Z4, Z16, Z14
-	VPMINSD       Z5, Z14, Z14
-	KNOTW         K1, K1
-	VPCMPEQD      Z16, Z14, K1, K2
-	VPSUBD        Z6, Z14, Z14
-	VCVTDQ2PS     Z14, Z14
-	VSUBPS        Z13, Z14, K2, Z14
-	VMULPS.Z      Z15, Z14, K1, Z14
-	VMOVAPS.Z     Z15, K2, Z15
-	VMOVUPS       Z15, (AX)
+	CMPQ       DI, $0x10
+	JLT        tail
+	VMOVUPS    (BX), Z13
+	VMOVUPS    (DX), Z15
+	VMULPS     Z0, Z13, Z13
+	VADDPS     Z1, Z13, Z14
+	VCMPPS     $0x03, Z14, Z14, K1
+	VPADDD     Z9, Z10, K1, Z10
+	VMAXPS     Z2, Z14, Z14
+	VMINPS     Z3, Z14, Z14
+	VPANDD     Z7, Z14, Z16
+	VPORD      Z8, Z16, Z16
+	VADDPS     Z16, Z14, Z14
+	VCVTTPS2DQ Z14, Z16
+	VPMAXSD    Z4, Z16, Z14
+	VPMINSD    Z5, Z14, Z14
+	KNOTW      K1, K1
+	VPCMPEQD   Z16, Z14, K1, K2
+	VPSUBD     Z6, Z14, Z14
+	VCVTDQ2PS  Z14, Z14
+	VSUBPS     Z13, Z14, K2, Z14
+	VMULPS.Z   Z15, Z14, K1, Z14
+	VMOVAPS.Z  Z15, K2, Z15
+	TESTQ      CX, CX
+	JNE        beyond
+	VMOVUPS    Z15, (AX)
+	JMP        stored
+
+beyond:
+	VMOVNTPS Z15, (AX)
+
+stored:
 	VEXTRACTF64X4 $0x01, Z14, Y13
 	VCVTPS2PD     Y14, Z14
 	VCVTPS2PD     Y13, Z13
@@ -2090,12 +2172,13 @@ loop:
 	ADDQ          $0x40, AX
 	ADDQ          $0x40, DX
 	ADDQ          $0x40, BX
-	SUBQ          $0x10, CX
+	SUBQ          $0x10, DI
 	JMP           loop
 
 tail:
-	TESTQ         CX, CX
+	TESTQ         DI, DI
 	JE            done
+	MOVQ          DI, CX
 	MOVL          $0x00000001, DI
 	SHLL          CL, DI
 	DECL          DI
@@ -2135,18 +2218,20 @@ tail:
 done:
 	VMOVUPD Z11, (SI)
 	VMOVUPD Z12, 64(SI)
+	SFENCE
 	MOVQ    nan+40(FP), AX
 	VMOVUPS Z10, (AX)
 	VZEROUPPER
 	RET
 
-// func steGradAVX512(dst *float32, dy *float32, mask *byte, n uintptr)
-// Requires: AVX, AVX512F
-TEXT ·steGradAVX512(SB), NOSPLIT, $0-32
+// func steGradAVX512(dst *float32, dy *float32, mask *byte, stream uintptr, n uintptr)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·steGradAVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ dy+8(FP), DX
 	MOVQ mask+16(FP), BX
-	MOVQ n+24(FP), SI
+	MOVQ n+32(FP), SI
+	MOVQ stream+24(FP), CX
 
 loop:
 	CMPQ      SI, $0x10
@@ -2154,11 +2239,19 @@ loop:
 	KMOVW     (BX), K1
 	VMOVUPS.Z (DX), K1, Z0
 	ADDQ      $0x02, BX
+	TESTQ     CX, CX
+	JNE       beyond
 	VMOVUPS   Z0, (AX)
-	ADDQ      $0x40, DX
-	ADDQ      $0x40, AX
-	SUBQ      $0x10, SI
-	JMP       loop
+	JMP       stored
+
+beyond:
+	VMOVNTPS Z0, (AX)
+
+stored:
+	ADDQ $0x40, DX
+	ADDQ $0x40, AX
+	SUBQ $0x10, SI
+	JMP  loop
 
 tail:
 	TESTQ   SI, SI
@@ -2184,6 +2277,7 @@ byte:
 	ADDQ      $0x40, AX
 
 done:
+	SFENCE
 	VZEROUPPER
 	RET
 

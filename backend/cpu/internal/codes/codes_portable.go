@@ -14,11 +14,11 @@ func vectors() bool { return false }
 
 func quantize(quant.Rule, []byte, []byte, []float32, *params) (n, nan int) { return 0, 0 }
 
-func fakeQuantize(quant.Rule, []float32, []byte, []float32, *params) (n, nan int) { return 0, 0 }
+func fakeQuantize(quant.Rule, bool, []float32, []byte, []float32, *params) (n, nan int) { return 0, 0 }
 
 func dequantizeCodes([]float32, []byte, bool, *params) int { return 0 }
 
-func steGrad([]float32, []float32, []byte) int { return 0 }
+func steGrad(bool, []float32, []float32, []byte) int { return 0 }
 
 func requantize([]byte, []byte, []int32, []int32, []float32, *params, int) int { return 0 }
 
@@ -50,7 +50,7 @@ func requantizeBlock(*Requantizer, []byte, []byte, int, bool, gemm.IntBlock) boo
 
 func dequantizeBlock([]float32, int, gemm.IntBlock, []int32, []float32, []float32) int { return 0 }
 
-func lsqGrad(_ quant.Rule, _, _, _ []float32, _ *params, _ *[16]float64) (n, nan int) { return 0, 0 }
+func lsqGrad(_ quant.Rule, _ bool, _, _, _ []float32, _ *params, _ *[16]float64) (n, nan int) { return 0, 0 }
 
 func pair(bool, quant.Rule, []byte, []byte, []byte, []byte, *sides, *params) int { return 0 }
 

@@ -17,7 +17,7 @@ func LSQGrad(r quant.Rule, dx, dy, x, scale []float32, zero []int32, lo, hi int3
 			for g := k; g <= last; g += l.Channels {
 				i, stop := max(g*l.Inner, b), min((g+1)*l.Inner, end)
 				if ok {
-					n, bad := lsqGrad(r, dx[i:stop], dy[i:stop], x[i:stop], &p, &lanes)
+					n, bad := lsqGrad(r, streamed(len(dx)), dx[i:stop], dy[i:stop], x[i:stop], &p, &lanes)
 					i += n
 					nan += bad
 				}
