@@ -37,4 +37,5 @@ if [ "$mode" = cubins ]; then
   cubins=dist/cubins
   mkdir -p "$cubins"
 fi
-python3 scripts/cuda-resources.py "$ptxas" "$out" $cubins
+nvdisasm=$(echo "$cuda"/compiler/nvidia/*/bin/nvdisasm)
+python3 scripts/cuda-resources.py "$ptxas" "$nvdisasm" "$out" $cubins

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Assembles PTX and tells what each kernel uses.
 
-usage: cuda-resources.py PTXAS PTX_FOLDER [CUBIN_FOLDER]
+usage: cuda-resources.py PTXAS NVDISASM PTX_FOLDER [CUBIN_FOLDER]
 
-A kernel that spills registers, or that needs a stack, fails.
+A kernel that spills registers fails, and so does one whose tensor-core
+instructions are not those of the machine: IMMA for int8, HMMA for bf16, IGMMA
+and HGMMA on sm_90a. The last column counts them.
 """
 import concurrent.futures
 import gzip
@@ -44,15 +46,51 @@ def occupancy(machine, threads, registers, shared):
     return n, n * warps
 
 
-def assemble(ptxas, name, text, machine, cubin):
-    """Returns (kernel, registers, shared, stack, spills, threads) rows."""
+# What an instruction of PTX has to be in the machine's code.
+TENSOR = [
+    (r"mma\.sync\S*\.s32\.[su]8", "IMMA"),
+    (r"mma\.sync\S*\.bf16\.bf16", "HMMA"),
+    (r"wgmma\.mma_async\S*\.s32\.s8", "IGMMA"),
+    (r"wgmma\.mma_async\S*\.bf16\.bf16", "HGMMA"),
+]
+
+
+def instructions(text):
+    """Returns the tensor-core instructions of each kernel: {name: {op: n}}."""
+    found, name = {}, None
+    for line in text.split("\n"):
+        # A function begins at its section in nvdisasm's output, or .entry in PTX.
+        m = re.match(r"\s*\.section\s+\.text\.(\w+)|.*\.entry (\w+)", line)
+        if m:
+            name = m.group(1) or m.group(2)
+        m = re.search(r"\b(I|H)G?MMA\b", line)
+        if m and name:
+            ops = found.setdefault(name, {})
+            ops[m.group(0)] = ops.get(m.group(0), 0) + 1
+        for pattern, op in TENSOR:
+            if re.search(pattern, line) and name:
+                found.setdefault(name, {}).setdefault(op, 0)
+    return found
+
+
+def assemble(tools, name, text, machine, cubin):
+    """Returns (kernel, registers, shared, spills, threads, tensor) rows."""
+    ptxas, nvdisasm = tools
+    wanted, code = instructions(text), {}
     with tempfile.TemporaryDirectory() as folder:
         source = os.path.join(folder, name)
+        cubin = cubin or os.path.join(folder, "out")
         with open(source, "w", encoding="utf-8") as f:
             f.write(text)
-        out = subprocess.run([ptxas, "-v", "-arch=sm_" + machine, source, "-o", cubin or os.path.join(folder, "out")], capture_output=True, text=True, check=False)
-    if out.returncode:
-        raise RuntimeError("%s for sm_%s:\n%s" % (name, machine, out.stderr))
+        out = subprocess.run([ptxas, "-v", "-arch=sm_" + machine, source, "-o", cubin], capture_output=True, text=True, check=False)
+        if out.returncode:
+            raise RuntimeError("%s for sm_%s:\n%s" % (name, machine, out.stderr))
+        if wanted:
+            code = instructions(subprocess.run([nvdisasm, cubin], capture_output=True, text=True, check=True).stdout)
+    for kernel, ops in wanted.items():
+        for op in ops:
+            if not code.get(kernel, {}).get(op):
+                raise RuntimeError("%s for sm_%s: its code has no %s" % (kernel, machine, op))
     threads = {}
     for m in re.finditer(r"\.entry (\w+)\((.*?)\{", text, re.S):
         t = re.search(r"\.maxntid\s+(\d+)(?:,\s*(\d+))?(?:,\s*(\d+))?", m.group(2))
@@ -61,12 +99,12 @@ def assemble(ptxas, name, text, machine, cubin):
     pattern = r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads.*?Used (\d+) registers([^\n]*)"
     for m in re.finditer(pattern, out.stderr, re.S):
         shared = re.search(r"(\d+) bytes smem", m.group(6))
-        rows.append((m.group(1), int(m.group(5)), int(shared.group(1)) if shared else 0, int(m.group(2)), int(m.group(3)) + int(m.group(4)), threads[m.group(1)]))
-    return sorted(rows)
+        rows.append((m.group(1), int(m.group(5)), int(shared.group(1)) if shared else 0, int(m.group(3)) + int(m.group(4)), threads[m.group(1)], code.get(m.group(1), {})))
+    return sorted(rows, key=lambda r: r[0])
 
 
 def main():
-    ptxas, folder, cubins = sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None
+    tools, folder, cubins = sys.argv[1:3], sys.argv[3], sys.argv[4] if len(sys.argv) > 4 else None
     jobs = []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         names = sorted(n for n in os.listdir(folder) if n.endswith(".ptx.gz"))
@@ -80,13 +118,14 @@ def main():
             with gzip.open(os.path.join(folder, "%s.%s.ptx.gz" % (stem, target)), "rt", encoding="utf-8") as f:
                 text = f.read()
             cubin = os.path.join(cubins, "%s.%s.cubin" % (stem, m)) if cubins else None
-            jobs.append((m, pool.submit(assemble, ptxas, stem + ".ptx", text, m, cubin)))
-    print("%-34s %5s %7s %9s %9s %6s  %s" % ("kernel", "sm", "threads", "registers", "shared", "spills", "blocks, warps a multiprocessor"))
+            jobs.append((m, pool.submit(assemble, tools, stem + ".ptx", text, m, cubin)))
+    print("%-34s %5s %7s %9s %9s %6s  %s" % ("kernel", "sm", "threads", "registers", "shared", "spills", "blocks, warps a multiprocessor; tensor-core instructions"))
     bad = []
     for m, job in jobs:
-        for kernel, registers, shared, stack, spills, threads in job.result():
+        for kernel, registers, shared, spills, threads, tensor in job.result():
             blocks, warps = occupancy(m, threads, registers, shared)
-            print("%-34s %5s %7d %9d %9d %6d  %d, %d (%.0f %%)" % (kernel, m, threads, registers, shared, spills, blocks, warps, 100 * warps * 32 / MACHINES[m][3]))
+            ops = "".join("; %d %s" % (n, op) for op, n in sorted(tensor.items()))
+            print("%-34s %5s %7d %9d %9d %6d  %d, %d (%.0f %%)%s" % (kernel, m, threads, registers, shared, spills, blocks, warps, 100 * warps * 32 / MACHINES[m][3], ops))
             if spills:
                 bad.append("%s spills %d bytes on sm_%s" % (kernel, spills, m))
     for b in bad:

@@ -48,6 +48,9 @@ part "race detector" race
 part "purego" env CGO_ENABLED=0 go test -short -tags purego ./...
 part "other platforms" scripts/cross.sh
 part "generated files" scripts/check-generate.sh
+part "kernels as PTX" scripts/cuda-build.sh check
+part "simulator" scripts/test-sim.sh
+part "GPU backend on the simulator" scripts/test-cuda.sh
 part "image steps" scripts/test-docker-steps.sh
 part "real runtimes" scripts/test-peers.sh
 
