@@ -121,7 +121,11 @@ func TestAMXRows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(31, 32))
 	u8 := func() byte { return byte(rng.IntN(256)) }
 	s8 := func() int8 { return int8(rng.IntN(256) - 128) }
-	for i := range 600 {
+	count := 600
+	if testing.Short() {
+		count = 100
+	}
+	for i := range count {
 		r := intRows{lines: 1 + rng.IntN(5), width: 1 + rng.IntN(70), groups: 1 + rng.IntN(40)}
 		if i%50 == 0 {
 			r.width, r.groups = 1+rng.IntN(20), 250+rng.IntN(300)
@@ -251,11 +255,15 @@ func TestAMXStorm(t *testing.T) {
 			}
 		})
 	}
+	rounds := 12
+	if testing.Short() {
+		rounds = 3
+	}
 	for g := range 8 {
 		work.Go(func() {
 			rng := rand.New(rand.NewPCG(51, uint64(g)))
 			s8 := func() int8 { return int8(rng.IntN(256) - 128) }
-			for range 12 {
+			for range rounds {
 				m, n, k := 1+rng.IntN(70), 1+rng.IntN(70), 1+rng.IntN(200)
 				a, w := make([]int8, m*k), make([]int8, n*k)
 				for i := range a {
