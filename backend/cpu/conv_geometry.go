@@ -98,86 +98,30 @@ func (s *lines[T]) forget() {
 	}
 }
 
-// gather writes rows [lo,hi) of the patch matrix of a group to dst: for each
-// output position the k inputs under the kernel, zero outside the image.
-func gather[T float](g *convGeometry, src *lines[T], group int, dst []T, lo, hi int) {
-	for r := lo; r < hi; {
-		l, j := r/g.ow, r%g.ow
-		cols := min(g.ow-j, hi-r)
-		n, i := l/g.oh, l%g.oh
-		for a := range g.kh {
-			ih := i*g.sh - g.top + a*g.dh
-			var line []T
-			if ih >= 0 && ih < g.h {
-				line = src.at(n*g.h + ih)
-			}
-			gatherLine(g, dst[(r-lo)*g.k+a*g.kw*g.cg:], line, group, j, j+cols)
-		}
-		r += cols
-	}
+// columnsIn returns, for a line of the input from column -left on with so
+// many columns, how many come before the first of the image and how many are
+// of the image.
+func (g *convGeometry) columnsIn(columns int) (before, n int) {
+	before = min(g.left, columns)
+	return before, min(g.w, columns-before)
 }
 
-// gatherLine writes one kernel row of the patches at output columns [j0,j1);
-// line is nil outside the image.
-func gatherLine[T float](g *convGeometry, dst, line []T, group, j0, j1 int) {
-	run := g.kw * g.cg
-	whole := g.dw == 1 && g.groups == 1
-	for j := j0; j < j1; j++ {
-		d := dst[(j-j0)*g.k:]
-		d = d[:run]
-		at := j*g.sw - g.left
-		switch {
-		case line == nil:
-			clear(d)
-		case whole && at >= 0 && at+g.kw <= g.w:
-			s := line[at*g.c : at*g.c+run]
-			if run > 8 {
-				copy(d, s)
-				continue
-			}
-			for x, v := range s {
-				d[x] = v
-			}
-		default:
-			b0, b1 := taps(at, g.kw, g.dw, g.w)
-			clear(d[:b0*g.cg])
-			for b := b0; b < b1; b++ {
-				from := (at+b*g.dw)*g.c + group*g.cg
-				copy(d[b*g.cg:(b+1)*g.cg], line[from:from+g.cg])
-			}
-			clear(d[b1*g.cg:])
-		}
-	}
+// padLine copies input line l of all images, the channels of a group, from
+// column -left on, with zeros outside of the image.
+func padLine[T float](g *convGeometry, dst, x []T, l, group int) {
+	before, n := g.columnsIn(len(dst) / g.cg)
+	clear(dst[:before*g.cg])
+	copyRows(dst[before*g.cg:], g.cg, x[l*g.line+group*g.cg:], g.c, n, g.cg)
+	clear(dst[(before+n)*g.cg:])
 }
 
-// scatter adds rows [lo,hi) of the gradient of the patch matrix of a group to
-// the gradient of the input with add: the transpose of [gather].
-func scatter[T float](g *convGeometry, add func(dst, src []T), dx []T, group int, src []T, lo, hi int) {
-	run := g.kw * g.cg
-	whole := g.dw == 1 && g.groups == 1
-	for r := lo; r < hi; {
-		l, j := r/g.ow, r%g.ow
-		cols := min(g.ow-j, hi-r)
-		n, i := l/g.oh, l%g.oh
-		a0, a1 := taps(i*g.sh-g.top, g.kh, g.dh, g.h)
-		for a := a0; a < a1; a++ {
-			base := (n*g.h + i*g.sh - g.top + a*g.dh) * g.line
-			line := dx[base : base+g.line]
-			for t := range cols {
-				s := src[(r-lo+t)*g.k+a*run:]
-				s = s[:run]
-				at := (j+t)*g.sw - g.left
-				if whole && at >= 0 && at+g.kw <= g.w {
-					add(line[at*g.c:at*g.c+run], s)
-					continue
-				}
-				b0, b1 := taps(at, g.kw, g.dw, g.w)
-				for b := b0; b < b1; b++ {
-					to := (at+b*g.dw)*g.c + group*g.cg
-					add(line[to:to+g.cg], s[b*g.cg:(b+1)*g.cg])
-				}
-			}
-		}
-		r += cols
+// copyRows copies rows of n elements.
+func copyRows[T any](dst []T, ldDst int, src []T, ld, rows, n int) {
+	if n == ld && n == ldDst {
+		copy(dst[:rows*n], src)
+		return
+	}
+	for r := range rows {
+		copy(dst[r*ldDst:r*ldDst+n], src[r*ld:])
 	}
 }

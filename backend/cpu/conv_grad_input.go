@@ -295,17 +295,6 @@ func (f *floatTerms[T]) weight(dst []T, w, group, tap, j, cols int) {
 	}
 }
 
-// copyRows copies rows of n elements.
-func copyRows[T any](dst []T, ldDst int, src []T, ld, rows, n int) {
-	if n == ld && n == ldDst {
-		copy(dst[:rows*n], src)
-		return
-	}
-	for r := range rows {
-		copy(dst[r*ldDst:r*ldDst+n], src[r*ld:])
-	}
-}
-
 // pairTerms are gradients in bfloat16 and weights as codes; a cell is a pair
 // of output channels. The scales multiply the gradients.
 type pairTerms struct {

@@ -414,12 +414,14 @@ func (f *floatLines[T]) gradient(dst []T, l, group, _ int) {
 
 func (f *floatLines[T]) input(dst []T, l, group int, _ []T) {
 	g := f.g
+	if f.x.float != nil {
+		padLine(g, dst, f.x.float, l, group)
+		return
+	}
 	before, n := g.columnsIn(len(dst) / g.cg)
 	clear(dst[:before*g.cg])
 	in := dst[before*g.cg : (before+n)*g.cg]
 	switch at := l*g.line + group*g.cg; {
-	case f.x.float != nil:
-		copyRows(in, g.cg, f.x.float[at:], g.c, n, g.cg)
 	case g.groups == 1:
 		f.x.expand(in, at)
 	default:
@@ -428,14 +430,6 @@ func (f *floatLines[T]) input(dst []T, l, group int, _ []T) {
 		}
 	}
 	clear(dst[(before+n)*g.cg:])
-}
-
-// columnsIn returns, for a line of the input from column -left on with so
-// many columns, how many come before the first of the image and how many are
-// of the image.
-func (g *convGeometry) columnsIn(columns int) (before, n int) {
-	before = min(g.left, columns)
-	return before, min(g.w, columns-before)
 }
 
 // pairLines are gradients in bfloat16 and inputs as codes, two positions in

@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/goqat/goqat/tensor"
+import (
+	"github.com/goqat/goqat/backend/cpu/internal/gemm"
+	"github.com/goqat/goqat/tensor"
+)
 
 // elements returns the elements of t as type T, nil when t is absent. The
 // type of t must be T's.
@@ -20,6 +23,8 @@ type operand[T float] struct {
 	// times the scale.
 	value  [256]T
 	signed bool
+	first  int32   // the zero point of this run
+	factor float32 // the scale, 1 when there is one a channel
 	scale  []float32
 	zero   []int32 // nil for 0
 }
@@ -47,6 +52,10 @@ func (o *operand[T]) prepare() {
 	if o.zero != nil {
 		zero = o.zero[0]
 	}
+	o.first, o.factor = zero, 1
+	if len(o.scale) == 1 {
+		o.factor = o.scale[0]
+	}
 	for b := range o.value {
 		c := int32(b)
 		if o.signed {
@@ -63,6 +72,10 @@ func (o *operand[T]) prepare() {
 // scale to dst.
 func (o *operand[T]) expand(dst []T, lo int) {
 	src := o.codes[lo : lo+len(dst)]
+	if f, ok := any(dst).([]float32); ok {
+		gemm.ExpandCodes(f, src, o.signed, o.first, o.factor)
+		return
+	}
 	for i, c := range src {
 		dst[i] = o.value[c]
 	}

@@ -25,10 +25,6 @@ type rowSum[T float] struct {
 	// produce writes rows [lo,hi) of x to dst; slot tells which of the
 	// tiles that run at once this is.
 	produce func(slot int, dst []T, lo, hi int)
-	// start, when not nil, is called before the first tile of a slot with
-	// startBytes of scratch memory of the slot's own.
-	start      func(slot int, ws []byte)
-	startBytes int
 
 	tile     int // rows of x produced at once
 	segment  int // rows of a segment, a multiple of tile
@@ -39,7 +35,7 @@ type rowSum[T float] struct {
 
 	planBytes, tileBytes, partBytes int
 	grain                           int
-	ws, own                         []byte
+	ws                              []byte
 	parts, c                        []T
 	body, sumBody, fillBody         func(lo, hi int)
 	fillDst                         []T
@@ -111,7 +107,6 @@ func (s *rowSum[T]) plan() {
 	s.fillBody = func(lo, hi int) {
 		slot := <-s.slots
 		defer s.slots.give(slot)
-		s.begin(slot)
 		s.produce(slot, s.fillDst[lo*s.k:hi*s.k], s.fillFrom+lo, s.fillFrom+hi)
 	}
 	if together && s.direct == nil {
@@ -121,15 +116,9 @@ func (s *rowSum[T]) plan() {
 	}
 }
 
-func (s *rowSum[T]) begin(slot int) {
-	if s.start != nil {
-		s.start(slot, s.own[slot*s.startBytes:(slot+1)*s.startBytes])
-	}
-}
-
 // workspace returns the bytes of scratch memory that run takes.
 func (s *rowSum[T]) workspace() int {
-	return s.partBytes + len(s.plans)*(s.planBytes+s.tileBytes) + s.nslots*s.startBytes
+	return s.partBytes + len(s.plans)*(s.planBytes+s.tileBytes)
 }
 
 // run computes c.
@@ -142,9 +131,8 @@ func (s *rowSum[T]) run(b *Backend, c []T) {
 		s.op.prepare()
 	}
 	each := s.planBytes + s.tileBytes
-	own := s.partBytes + len(s.plans)*each
 	ws := b.scratch.take(s.workspace())
-	s.ws, s.own, s.c = ws.t.Bytes()[s.partBytes:own], ws.t.Bytes()[own:], c
+	s.ws, s.c = ws.t.Bytes()[s.partBytes:s.partBytes+len(s.plans)*each], c
 	if s.segments == 1 {
 		s.together()
 	} else {
@@ -152,7 +140,7 @@ func (s *rowSum[T]) run(b *Backend, c []T) {
 		parallel(s.segments, 1, s.body)
 		parallel(s.m*s.k, s.grain, s.sumBody)
 	}
-	s.ws, s.own, s.c, s.parts = nil, nil, nil, nil
+	s.ws, s.c, s.parts = nil, nil, nil
 	b.scratch.give(ws)
 }
 
@@ -161,7 +149,6 @@ func (s *rowSum[T]) sum(slot, i int, c []T) {
 	each := s.planBytes + s.tileBytes
 	ws := s.ws[slot*each : (slot+1)*each]
 	end := min((i+1)*s.segment, s.rows)
-	s.begin(slot)
 	for lo := i * s.segment; lo < end; lo += s.tile {
 		hi := min(lo+s.tile, end)
 		x := tensor.Cast[T](ws[s.planBytes:], (hi-lo)*s.k)

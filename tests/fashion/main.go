@@ -4,6 +4,7 @@
 // at 0.2, then 3 epochs at 0.02, SGD with momentum, one-cycle rates.
 //
 //	go run ./tests/fashion -data FOLDER -seeds 1,2,3
+//	go run ./tests/fashion -data FOLDER -seeds 1,2,3 -backward fp32,bf16x2,bf16
 package main
 
 import (
@@ -48,18 +49,48 @@ func main() {
 	lr := flag.Float64("lr", 0.02, "learning rate of quantization-aware training")
 	flag.StringVar(&cache, "cache", "", "folder that keeps the float models between runs")
 	config := flag.String("config", "", "JSON file with a quantization config instead of -bits")
+	precisions := flag.String("backward", "", "precisions of the backward pass to compare from the first step on, fp32,bf16x2,bf16, and nothing else")
+	epochs := flag.Int("epochs", 2, "epochs of each precision")
 	flag.Parse()
+	if *precisions != "" {
+		if err := compare(context.Background(), *dir, *seeds, *precisions, *epochs); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	if err := run(context.Background(), *dir, *seeds, *widths, *config, *lr); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, dir, seeds, widths, config string, lr float64) error {
-	set, err := data.Open(ctx, "fashion-mnist:"+dir, data.Options{Normalize: true})
+func compare(ctx context.Context, dir, seeds, precisions string, epochs int) error {
+	set, b, err := open(ctx, dir)
 	if err != nil {
 		return err
 	}
+	for _, s := range strings.Split(seeds, ",") {
+		seed, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			return err
+		}
+		if err := backwards(ctx, set, b, seed, precisions, epochs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func open(ctx context.Context, dir string) (*data.Splits, backend.Backend, error) {
+	set, err := data.Open(ctx, "fashion-mnist:"+dir, data.Options{Normalize: true})
+	if err != nil {
+		return nil, nil, err
+	}
 	b, err := backend.Open("cpu")
+	return set, b, err
+}
+
+func run(ctx context.Context, dir, seeds, widths, config string, lr float64) error {
+	set, b, err := open(ctx, dir)
 	if err != nil {
 		return err
 	}

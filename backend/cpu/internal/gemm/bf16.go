@@ -74,7 +74,7 @@ type PairKernel struct {
 // BF16Kernel returns the kernel for bfloat16.
 func BF16Kernel() PairKernel {
 	kr := bf16Kernels.Kernel()
-	return PairKernel{Kernel[uint32, float32]{kr.wide, kr.narrow, kr.masked, kr.tile}, kr}
+	return PairKernel{Kernel[uint32, float32]{wide: kr.wide, narrow: kr.narrow, masked: kr.masked, tile: kr.tile}, kr}
 }
 
 // RowsOfA reports whether Tile wants csA to be 1.
@@ -107,10 +107,4 @@ func (p *PairKernel) CodeRows(count, n int, dst []uint32, ldDst int, src []byte,
 // CodePairs writes the n cells (src[i]-zero, src[second+i]-zero).
 func (p *PairKernel) CodePairs(n int, dst []uint32, src []byte, second int, zero int32, signed bool) {
 	p.kr.codes(1, n, dst, n, src, n, second, zero, signed)
-}
-
-// Transpose copies the cols x k block of src, stride ld, to the k rows of
-// dst, stride w.
-func Transpose[E Cell](dst []E, w int, src []E, ld, cols, k int) {
-	transposeLoop(dst, w, src, ld, cols, k)
 }

@@ -27,12 +27,13 @@ type Kernel[E Cell, T Float] struct {
 	wide, narrow int
 	masked       bool
 	tile         tileFunc[E, T]
+	transpose    func(dst []E, w int, src []E, ld, cols, k int)
 }
 
 // FloatKernel returns the kernel for floats.
 func FloatKernel[T Float]() Kernel[T, T] {
 	kr := floatKernelFor[T]()
-	return Kernel[T, T]{kr.wide, kr.narrow, kr.masked, kr.tile}
+	return Kernel[T, T]{kr.wide, kr.narrow, kr.masked, kr.tile, kr.transpose}
 }
 
 // Wide returns the columns of the widest tile.
@@ -59,4 +60,14 @@ func (kr *Kernel[E, T]) Width(cols int) int {
 // cells, whatever they hold.
 func (kr *Kernel[E, T]) Tile(blocks []Block, rows, k int, a []E, rsA, csA int, b []E, rsB int, c []T, ldc, cols int, add bool) {
 	kr.tile(blocks, rows, k, a, rsA, csA, b, rsB, c, ldc, cols, add)
+}
+
+// Transpose copies the cols x k block of src, stride ld, to the k rows of
+// dst, stride w.
+func (kr *Kernel[E, T]) Transpose(dst []E, w int, src []E, ld, cols, k int) {
+	if kr.transpose != nil {
+		kr.transpose(dst, w, src, ld, cols, k)
+		return
+	}
+	transposeLoop(dst, w, src, ld, cols, k)
 }
