@@ -15,8 +15,8 @@ import (
 // maxFlags is the number of kernels at one time that may raise a flag.
 const maxFlags = 16384
 
-// flags are counters in device memory, one for each kernel that quantizes:
-// the number of NaN that it met. They are looked at once a step, in Sync, so
+// flags are counters in device memory, one for each kernel that meets data it
+// cannot use: the number of NaN to quantize, or of indices out of range. They are looked at once a step, in Sync, so
 // that the host does not wait inside of one.
 type flags struct {
 	mu    sync.Mutex
@@ -107,8 +107,13 @@ func (f *flags) check(b *Backend, runs uint64) error {
 			continue
 		}
 		if err == nil {
-			err = fmt.Errorf("gpu: %d values: %w", n, backend.ErrNaN)
-			if k := w.Value(); k != nil {
+			cause := backend.ErrNaN
+			k := w.Value()
+			if k != nil {
+				cause = k.cause
+			}
+			err = fmt.Errorf("gpu: %d values: %w", n, cause)
+			if k != nil {
 				err = &backend.KernelError{Kernel: k, Err: &backend.Error{Backend: b.name, Op: k.op.OpName(), In: k.in, Err: err}}
 			}
 		}

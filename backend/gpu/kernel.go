@@ -97,8 +97,10 @@ type bound struct {
 	uses []*memory        // Kept alive,
 	step []backend.Kernel // and so are the kernels of a recorded step.
 	r    *resources
-	nan  bool  // The commands may raise a flag.
-	temp int64 // Bytes of temporary memory.
+	nan  bool // The commands may raise a flag,
+	// for cause.
+	cause error
+	temp  int64 // Bytes of temporary memory.
 }
 
 // Workspace returns the bytes of temporary memory that a run takes.
@@ -318,8 +320,14 @@ func (k *build) placeOf(x *Buffer, bytes int) (cuda.Ptr, error) {
 
 // nanFlag returns the address of a uint32 to which the kernel adds the number
 // of NaN that it must quantize; Sync makes them a [backend.ErrNaN].
-func (k *build) nanFlag() (cuda.Ptr, error) {
-	k.k.nan = true
+func (k *build) nanFlag() (cuda.Ptr, error) { return k.flag(backend.ErrNaN) }
+
+// indexFlag is nanFlag for indices and labels out of range, [backend.ErrIndex].
+func (k *build) indexFlag() (cuda.Ptr, error) { return k.flag(backend.ErrIndex) }
+
+// flag returns the one flag of the kernel, which stands for cause.
+func (k *build) flag(cause error) (cuda.Ptr, error) {
+	k.k.nan, k.k.cause = true, cause
 	if k.k.r.flag < 0 {
 		i, err := k.flags.take(k.Backend, k.k)
 		if err != nil {
