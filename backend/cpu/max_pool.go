@@ -5,6 +5,7 @@ import (
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/cpu/internal/channels"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -14,13 +15,13 @@ func init() {
 			p := op.(backend.MaxPool)
 			switch in[0].DType() {
 			case tensor.F64:
-				return bindMaxPool(p, out, in, math.Inf(-1), channels.For[float64]().Larger), nil
+				return bindMaxPool(p, out, in, math.Inf(-1), channels.For[float64]().Larger, nil), nil
 			case tensor.I8:
-				return bindMaxPool(p, out, in, int8(math.MinInt8), channels.LargerInt8), nil
+				return bindMaxPool(p, out, in, int8(math.MinInt8), channels.LargerInt8, codes.Largest[int8]), nil
 			case tensor.U8:
-				return bindMaxPool(p, out, in, uint8(0), channels.LargerUint8), nil
+				return bindMaxPool(p, out, in, uint8(0), channels.LargerUint8, codes.Largest[uint8]), nil
 			}
-			return bindMaxPool(p, out, in, float32(math.Inf(-1)), channels.For[float32]().Larger), nil
+			return bindMaxPool(p, out, in, float32(math.Inf(-1)), channels.For[float32]().Larger, nil), nil
 		}})
 	register(backend.MaxPoolGrad{}, kernel{types: floats, bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		if in[0].DType() == tensor.F64 {
@@ -40,7 +41,11 @@ func newPoolGeometry(w backend.Window, kernel [2]int, x, y tensor.Shape) *convGe
 	return newConvGeometry(backend.Conv{Window: w, Groups: max(x.Last(), 1)}, x, k, y)
 }
 
-func bindMaxPool[T tensor.Element](p backend.MaxPool, out, in []*tensor.Tensor, lowest T, larger func(best []T, where []int32, x []T, position int32)) func() error {
+// bindMaxPool keeps the larger of best and x by larger, tap by tap; run, when
+// not nil, does the outputs of a line whose taps are all inside the image, if
+// nobody wants their positions.
+func bindMaxPool[T tensor.Element](p backend.MaxPool, out, in []*tensor.Tensor, lowest T, larger func(best []T, where []int32, x []T, position int32),
+	run func(dst, x []T, pixels, channels, stride int, taps []int) bool) func() error {
 	x := elements[T](in[0])
 	y, index := elements[T](out[0]), elements[int32](out[1])
 	shape := in[0].Shape()
@@ -48,12 +53,28 @@ func bindMaxPool[T tensor.Element](p backend.MaxPool, out, in []*tensor.Tensor, 
 		return func() error { return nil }
 	}
 	g := newPoolGeometry(p.Window, p.Kernel, shape, outShape(out))
+	var offsets []int
+	for a := range g.kh {
+		for b := range g.kw {
+			offsets = append(offsets, (a*g.dh*g.w+b*g.dw)*g.c)
+		}
+	}
+	// Outputs [j0, j1) of a line have all their taps between its ends.
+	j0, j1 := (g.left+g.sw-1)/g.sw, 0
+	if last := g.w - 1 - (g.kw-1)*g.dw + g.left; last >= 0 {
+		j1 = min(last/g.sw+1, g.ow)
+	}
 	body := func(lo, hi int) {
 		for l := lo; l < hi; l++ {
 			n, i := l/g.oh, l%g.oh
 			ih := i*g.sh - g.top
 			a0, a1 := taps(ih, g.kh, g.dh, g.h)
+			done := run != nil && index == nil && a0 < a1 && j0 < j1 &&
+				run(y[(l*g.ow+j0)*g.c:], x[((n*g.h+ih+a0*g.dh)*g.w+j0*g.sw-g.left)*g.c:], j1-j0, g.c, g.sw*g.c, offsets[:(a1-a0)*g.kw])
 			for j := range g.ow {
+				if done && j >= j0 && j < j1 {
+					continue
+				}
 				iw := j*g.sw - g.left
 				b0, b1 := taps(iw, g.kw, g.dw, g.w)
 				at := (l*g.ow + j) * g.c

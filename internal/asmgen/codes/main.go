@@ -14,8 +14,7 @@ import (
 
 func main() {
 	name := flag.String("isa", "", "instruction set: avx2 or avx512")
-	blocks := flag.Bool("blocks", false, "the loops over blocks of sums, instead of those over elements")
-	pairs := flag.Bool("pairs", false, "the loops over two tensors of codes, instead of those over elements")
+	group := flag.String("group", "elements", "loops to write: elements, blocks of sums, pairs of tensors, or pools")
 	flag.Parse()
 	ConstraintExpr("amd64,!purego")
 	var s isa
@@ -27,23 +26,31 @@ func main() {
 		fmt.Fprintf(os.Stderr, "codes: no instruction set %q\n", *name)
 		os.Exit(2)
 	}
-	if *blocks {
+	switch *group {
+	case "elements":
+		s.elements()
+	case "blocks":
 		s.requantizeBlock()
 		s.requantizeBlockSmall()
 		s.requantizeBlockFixed(true)
 		s.requantizeBlockFixed(false)
 		s.dequantizeBlock()
-		Generate()
-		return
-	}
-	if *pairs {
+	case "pairs":
 		for _, product := range []bool{false, true} {
 			s.pair(product, true)
 			s.pair(product, false)
 		}
-		Generate()
-		return
+	case "pools":
+		s.largest("Int8", true)
+		s.largest("Uint8", false)
+	default:
+		fmt.Fprintf(os.Stderr, "codes: no group %q\n", *group)
+		os.Exit(2)
 	}
+	Generate()
+}
+
+func (s isa) elements() {
 	s.requantize()
 	s.requantizeFixed(true)
 	s.requantizeFixed(false)
@@ -70,7 +77,6 @@ func main() {
 	s.sgd("Momentum")
 	s.sgd("Nesterov")
 	s.adam()
-	Generate()
 }
 
 // isa is a width of vectors.

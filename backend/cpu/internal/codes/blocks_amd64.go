@@ -9,8 +9,8 @@ import (
 	"github.com/goqat/goqat/quant"
 )
 
-//go:generate go -C ../../../../internal/asmgen run ./codes -isa avx512 -blocks -out ../../backend/cpu/internal/codes/blocks_avx512_amd64.s -stubs ../../backend/cpu/internal/codes/blocks_avx512_amd64.go -pkg codes
-//go:generate go -C ../../../../internal/asmgen run ./codes -isa avx2 -blocks -out ../../backend/cpu/internal/codes/blocks_avx2_amd64.s -stubs ../../backend/cpu/internal/codes/blocks_avx2_amd64.go -pkg codes
+//go:generate go -C ../../../../internal/asmgen run ./codes -isa avx512 -group blocks -out ../../backend/cpu/internal/codes/blocks_avx512_amd64.s -stubs ../../backend/cpu/internal/codes/blocks_avx512_amd64.go -pkg codes
+//go:generate go -C ../../../../internal/asmgen run ./codes -isa avx2 -group blocks -out ../../backend/cpu/internal/codes/blocks_avx2_amd64.s -stubs ../../backend/cpu/internal/codes/blocks_avx2_amd64.go -pkg codes
 
 // requantizeBlock writes the codes of b to dst, which begins with them, and
 // the mask bits, from bit from on, to mask. It reports whether vectors could.

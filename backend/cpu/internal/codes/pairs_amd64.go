@@ -8,8 +8,8 @@ import (
 	"github.com/goqat/goqat/quant"
 )
 
-//go:generate go -C ../../../../internal/asmgen run ./codes -isa avx512 -pairs -out ../../backend/cpu/internal/codes/pairs_avx512_amd64.s -stubs ../../backend/cpu/internal/codes/pairs_avx512_amd64.go -pkg codes
-//go:generate go -C ../../../../internal/asmgen run ./codes -isa avx2 -pairs -out ../../backend/cpu/internal/codes/pairs_avx2_amd64.s -stubs ../../backend/cpu/internal/codes/pairs_avx2_amd64.go -pkg codes
+//go:generate go -C ../../../../internal/asmgen run ./codes -isa avx512 -group pairs -out ../../backend/cpu/internal/codes/pairs_avx512_amd64.s -stubs ../../backend/cpu/internal/codes/pairs_avx512_amd64.go -pkg codes
+//go:generate go -C ../../../../internal/asmgen run ./codes -isa avx2 -group pairs -out ../../backend/cpu/internal/codes/pairs_avx2_amd64.s -stubs ../../backend/cpu/internal/codes/pairs_avx2_amd64.go -pkg codes
 
 // pair does the first elements of a sum or a product of codes and returns
 // their number.
