@@ -9,8 +9,9 @@ import "github.com/goqat/goqat/quant"
 //
 // where inside is the mask of [QuantizeLinear]. Inputs: x, scale [1], zero
 // [1], and, all or none, the affine of [BatchNormAffine] [4, channels], gamma
-// and beta [channels]. Outputs: codes int8 or uint8, the bit mask. A NaN is
-// [ErrNaN]. Its gradient passes the clamp and the quantizer where the mask is
+// and beta [channels]. Outputs: codes int8 or uint8, the bit mask, and without
+// an affine the range [2] of [ClampRange]: what a delayed scale is made of
+// then needs no pass of its own. A NaN is [ErrNaN]. Its gradient passes the clamp and the quantizer where the mask is
 // set, and then the normalization whose statistics are those of x.
 type QuantizeActivation struct {
 	Rule   quant.Rule

@@ -17,6 +17,9 @@ type activation struct {
 	lo, hi     float32
 	ends       graph.Value // range of the clamped values, in the copy
 	affine     graph.Value // in the copy
+	// delayed says that the scale does not depend on the range, which the
+	// quantizer then finds in its own pass.
+	delayed bool
 }
 
 // fuseActivations makes batch normalization, clamp and quantizer one
@@ -105,20 +108,23 @@ func findActivation(q *graph.Node, users map[int][]*graph.Node, outputs map[int]
 		}
 	}
 	x := a.x.Spec()
-	if a.bn == nil && a.act == nil || x.DType != tensor.F32 || x.Numel() == 0 {
+	if s := q.In[1]; a.bn == nil && s.Kind() == graph.State {
+		a.delayed = len(users[q.In[0].ID()]) > 1 && users[q.In[0].ID()][0] == q
+	}
+	if a.bn == nil && a.act == nil && !a.delayed || x.DType != tensor.F32 || x.Numel() == 0 {
 		return nil
 	}
 	one, zero := tensor.Of(tensor.F32, 1), tensor.Of(tensor.I32, 1)
 	in := []tensor.Spec{x, one, zero}
-	first := backend.Op(backend.ClampRange{})
+	ends := backend.Op(backend.ClampRange{})
 	grad := []tensor.Spec{x, {DType: tensor.B1, Shape: x.Shape}, x, one, zero}
 	if a.bn != nil {
 		c := tensor.Of(tensor.F32, x.Shape.Last())
 		affine := tensor.Of(tensor.F32, 4, x.Shape.Last())
 		in, grad = append(in, affine, c, c), append(grad, affine, c)
-		first = backend.BatchNormAffine{}
+		ends = backend.BatchNormAffine{}
 	}
-	if !supports(first, x) || !supports(a.op(), in...) || !supports(backend.QuantizeActivationGrad{}, grad...) {
+	if !supports(ends, x) || !supports(a.op(), in...) || !supports(backend.QuantizeActivationGrad{}, grad...) {
 		return nil
 	}
 	return a
@@ -144,7 +150,7 @@ func (a *activation) emit(c *graph.Copy, n *graph.Node) {
 		c.Set(n.Out[3], out[2])
 		c.Set(n.Out[4], out[3])
 	case n == a.act:
-		if a.bn == nil {
+		if a.bn == nil && !a.delayed {
 			a.ends = c.Dst.ApplyNamed(n.Name+".range", backend.ClampRange{Lo: a.lo, Hi: a.hi}, value(a.x))[0]
 		}
 	case n == a.q:
@@ -152,9 +158,13 @@ func (a *activation) emit(c *graph.Copy, n *graph.Node) {
 		if a.bn != nil {
 			in = append(in, a.affine, value(a.bn.In[1]), value(a.bn.In[2]))
 		}
-		for i, v := range c.Dst.ApplyNamed(n.Name, a.op(), in...) {
+		out := c.Dst.ApplyNamed(n.Name, a.op(), in...)
+		for i, v := range out[:min(2, len(out))] {
 			c.Set(n.Out[i], v)
 			c.Codes(n.Out[i])
+		}
+		if a.delayed && len(out) > 2 {
+			a.ends = out[2]
 		}
 	default: // An observer: the ends of the range are all that it looks at.
 		for i, v := range c.Dst.ApplyNamed(n.Name, n.Op, a.ends, value(n.In[1]), value(n.In[2])) {

@@ -21,7 +21,11 @@ func init() {
 			if err == nil && !beta.Equal(gamma) {
 				err = errShapes(in)
 			}
-			return []tensor.Spec{{DType: o.Scheme.DType(), Shape: in[0].Shape}, {DType: tensor.B1, Shape: in[0].Shape}}, err
+			out := []tensor.Spec{{DType: o.Scheme.DType(), Shape: in[0].Shape}, {DType: tensor.B1, Shape: in[0].Shape}}
+			if affine.DType == tensor.Invalid {
+				out = append(out, tensor.Of(tensor.F32, 2))
+			}
+			return out, err
 		},
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			o := n.Op.(backend.QuantizeActivation)

@@ -124,6 +124,7 @@ func Compile(ctx context.Context, g *graph.Graph, o Options) (*Program, error) {
 	if err := low.Err(); err != nil {
 		return nil, err
 	}
+	forward -= low.DeferUpdates(forward)
 	p := &Program{b: b, state: o.State, g: low, inputs: map[string]backend.Buffer{}, outs: map[string]backend.Buffer{}, forward: forward}
 	if err := p.build(ctx, o.Memory); err != nil {
 		p.Close()

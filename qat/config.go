@@ -28,6 +28,11 @@ type Quantizer struct {
 	Percentile float32 `json:"percentile,omitempty"`
 	// Learn trains the scale by gradient (LSQ) from where calibration put it.
 	Learn bool `json:"learn,omitempty"`
+	// Delayed quantizes activations with the scale that the steps before
+	// left, and observes for the next: one pass over the tensor, where the
+	// scale of the same step needs its range first. Calibration makes the
+	// scale of the first step.
+	Delayed bool `json:"delayed,omitempty"`
 }
 
 // Override replaces the quantizers of the layers whose name matches.
@@ -223,6 +228,12 @@ func (q *Quantizer) validate(where string, weights bool) (errs []error) {
 	}
 	if q.Percentile != 0 && !(q.Percentile > 50 && q.Percentile <= 100) {
 		bad("percentile %v is not in (50, 100]", q.Percentile)
+	}
+	if q.Delayed && weights {
+		bad("delayed is for activations: the range of a weight is known")
+	}
+	if q.Delayed && q.Learn {
+		bad("delayed and learn contradict each other: a learned scale does not follow ranges")
 	}
 	if q.Learn && q.Scheme.PowerOf2 {
 		bad("learn and power_of_2 contradict each other")

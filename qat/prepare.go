@@ -266,11 +266,17 @@ func (p *preparation) quantizer(x graph.Value, name string, q Quantizer) graph.V
 		}
 		zero := g.State("zero", tensor.New(tensor.Of(tensor.I32, count)))
 		o := &Observed{G: g, X: x, Scale: scale, Zero: zero, Rule: p.rule, Quantizer: q, Count: count, CalibrationOnly: q.Learn}
-		scale, zero = observers[q.Observer].Attach(o)
+		attach := func() (graph.Value, graph.Value) { return observers[q.Observer].Attach(o) }
+		if !q.Delayed {
+			scale, zero = attach()
+		}
 		op := backend.FakeQuant{Rule: p.rule, Scheme: q.Scheme, Learn: q.Learn}
 		if out := g.ApplyNamed("quantize", op, x, scale, zero); len(out) > 0 {
 			y = out[0]
 			p.params[y.ID()] = placed{scale, zero, op}
+		}
+		if q.Delayed {
+			attach()
 		}
 	})
 	return y

@@ -86,7 +86,9 @@ func configs() map[string]*qat.Config {
 	torch.Rule = "pytorch"
 	perTensor := qat.Default()
 	perTensor.Weights.Scheme.Grain.Kind = 0
-	return map[string]*qat.Config{"onnx": qat.Default(), "tflite": tfl, "pytorch": torch, "w4a8": qat.Bits(4, 8), "w4a4": qat.Bits(4, 4), "w2a4": qat.Bits(2, 4), "per_tensor": perTensor}
+	delayed := qat.Default()
+	delayed.Activations.Delayed = true
+	return map[string]*qat.Config{"delayed": delayed, "onnx": qat.Default(), "tflite": tfl, "pytorch": torch, "w4a8": qat.Bits(4, 8), "w4a4": qat.Bits(4, 4), "w2a4": qat.Bits(2, 4), "per_tensor": perTensor}
 }
 
 // trained prepares, calibrates and trains a few steps through all phases.

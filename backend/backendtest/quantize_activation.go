@@ -95,6 +95,9 @@ func init() {
 				}
 				Set(out[0], i, math.Min(math.Max(q, float64(lo)), float64(hi)))
 			}
+			if len(out) > 2 {
+				registered["clamp_range"].Ref(backend.ClampRange{Lo: o.Lo, Hi: o.Hi}, in[:1], out[2:])
+			}
 		},
 	})
 	Register(Conformance{

@@ -50,7 +50,9 @@ func requantizeBlock(*Requantizer, []byte, []byte, int, bool, gemm.IntBlock) boo
 
 func dequantizeBlock([]float32, int, gemm.IntBlock, []int32, []float32, []float32) int { return 0 }
 
-func lsqGrad(_ quant.Rule, _ bool, _, _, _ []float32, _ *params, _ *[16]float64) (n, nan int) { return 0, 0 }
+func lsqGrad(_ quant.Rule, _ bool, _, _, _ []float32, _ *params, _ *[16]float64) (n, nan int) {
+	return 0, 0
+}
 
 func pair(bool, quant.Rule, []byte, []byte, []byte, []byte, *sides, *params) int { return 0 }
 
