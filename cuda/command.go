@@ -78,6 +78,14 @@ func Fill32(dst Ptr, v uint32, n int) Command {
 	return Command{C.goqat_command{kind: C.GOQAT_FILL32, dst: C.uint64_t(dst), value: C.uint32_t(v), bytes: C.uint64_t(n)}}
 }
 
+// Call calls a C function int f(CUstream, void*) with data when its turn comes,
+// on the thread of the context: so a vendor's library puts its work into the
+// queue, also into a graph that is recorded. What f returns, a CUresult, is the
+// fault of the command.
+func Call(f, data unsafe.Pointer) Command {
+	return Command{C.goqat_command{kind: C.GOQAT_CALL, handle: C.uint64_t(uintptr(f)), params: C.uint64_t(uintptr(data))}}
+}
+
 // Args is the argument block of a launch: the values, each aligned to its
 // size as in a C struct, and a table of their addresses, in C memory, so that
 // a launch allocates and copies nothing.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goqat/goqat/cuda"
+	"github.com/goqat/goqat/internal/cudasim"
 )
 
 // TestLaunchAttributes: launches with attributes take another call of the
@@ -93,4 +94,33 @@ func TestTensorMap(t *testing.T) {
 	m.Base++
 	_, err = m.Encode(c)
 	require.Error(t, err, "the address must be a multiple of 16")
+}
+
+// TestCall: a library's work is issued in the order of the queue, and its
+// error is the command's.
+func TestCall(t *testing.T) {
+	ctx := context.Background()
+	c := open(t)
+	q := queue(t, c)
+	require.NotNil(t, q.Stream())
+	f, data, free := cudasim.Counting()
+	defer free()
+	n := (*int32)(data)
+	require.NoError(t, q.Add("one", cuda.Call(f, data)))
+	require.Zero(t, *n)
+	require.NoError(t, q.Wait(ctx))
+	require.EqualValues(t, 1, *n)
+	g, err := q.Record([]cuda.Command{cuda.Call(f, data)}, []any{"recorded"})
+	require.NoError(t, err)
+	require.EqualValues(t, 2, *n, "the library is asked while recording")
+	require.NoError(t, q.Add("graph", g.Command()))
+	require.NoError(t, q.Wait(ctx))
+	require.EqualValues(t, 2, *n, "and not in a replay")
+	require.NoError(t, g.Close())
+	require.NoError(t, q.Add("third", cuda.Call(f, data)))
+	err = q.Wait(ctx)
+	var ce *cuda.CommandError
+	require.ErrorAs(t, err, &ce)
+	require.Equal(t, "third", ce.Tag)
+	require.ErrorContains(t, err, "call of a library")
 }

@@ -89,6 +89,10 @@ func (c *Context) NewQueue(each bool) (*Queue, error) {
 	return q, nil
 }
 
+// Stream returns the driver's handle of the stream, for libraries that take
+// one.
+func (q *Queue) Stream() unsafe.Pointer { return unsafe.Pointer(q.s) }
+
 // Add appends commands. A fault of theirs is returned by a later call, with
 // the tag.
 func (q *Queue) Add(tag any, cmds ...Command) error {
@@ -136,6 +140,7 @@ var callNames = [...]string{
 	C.GOQAT_LAUNCH: "cuLaunchKernel", C.GOQAT_COPY_IN: "cuMemcpyHtoDAsync", C.GOQAT_COPY_OUT: "cuMemcpyDtoHAsync", C.GOQAT_COPY: "cuMemcpyDtoDAsync",
 	C.GOQAT_FILL8: "cuMemsetD8Async", C.GOQAT_FILL32: "cuMemsetD32Async", C.GOQAT_GRAPH: "cuGraphLaunch",
 	C.GOQAT_RECORD: "cuEventRecord", C.GOQAT_WAIT: "cuStreamWaitEvent", C.GOQAT_HOST: "cuLaunchHostFunc",
+	C.GOQAT_CALL: "call of a library",
 }
 
 // flush issues what is pending without waiting for it.

@@ -70,6 +70,8 @@ static CUresult issue(const goqat_command *c, CUstream s) {
     return cuStreamWaitEvent(s, (CUevent)c->handle, 0);
   case GOQAT_HOST:
     return cuLaunchHostFunc(s, host_call, (void *)c->params);
+  case GOQAT_CALL:
+    return (CUresult)((goqat_call)c->handle)(s, (void *)c->params);
   }
   return CUDA_ERROR_INVALID_VALUE;
 }

@@ -17,7 +17,12 @@ enum {
   GOQAT_RECORD,      // handle: event
   GOQAT_WAIT,        // handle: event
   GOQAT_HOST,        // params: token of a Go function
+  GOQAT_CALL,        // handle: goqat_call, params: its data
 };
+
+// A C function that gives a library work for the stream, as vendors' libraries
+// do; it returns a CUresult.
+typedef int (*goqat_call)(CUstream s, void *data);
 
 enum { GOQAT_COOPERATIVE = 1, GOQAT_OVERLAP = 2 };
 

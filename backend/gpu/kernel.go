@@ -260,7 +260,8 @@ func (k *build) zero(x *Buffer) {
 	}
 }
 
-// onRelease registers a function that releases what the bind function made.
+// onRelease registers a function that releases what the bind function made. It
+// must not refer to the kernel, which would then never be found dead.
 func (k *build) onRelease(f func()) { k.k.r.more = append(k.k.r.more, f) }
 
 // temporary returns n bytes that belong to this kernel while it runs, aligned
@@ -306,6 +307,8 @@ func (k *build) own(n int64) (cuda.Ptr, error) {
 		return 0, err
 	}
 	k.k.uses = append(k.k.uses, m)
+	h, block := &k.heap, m.block
+	k.onRelease(func() { h.give(block) })
 	return m.p, k.q.Add(k.k, cuda.Fill(m.p, 0, int(n)))
 }
 

@@ -33,6 +33,13 @@ static int sim_kernel_count(const char *n, goqatsim_kernel *k) {
 static void sim_kernel_clear(void) { ((void (*)(void))sym("goqatsim_kernel_clear"))(); }
 static void sim_set_capability(int cc) { ((void (*)(int))sym("goqatsim_set_capability"))(cc); }
 static void sim_set_order(int o) { ((void (*)(int))sym("goqatsim_set_order"))(o); }
+// A function for command lists: it counts its calls in *data, and fails at the
+// third.
+static int counting(void *stream, void *data) {
+  (void)stream;
+  return ++*(int *)data == 3 ? 1 : 0;
+}
+static void *counting_address(void) { return (void *)counting; }
 static void sim_set_threads(unsigned n) { ((void (*)(unsigned))sym("goqatsim_set_threads"))(n); }
 */
 import "C"
@@ -142,3 +149,10 @@ func SetOrder(order int) { C.sim_set_order(C.int(order)) }
 
 // SetThreads changes the number of system threads that run blocks, 0 for all.
 func SetThreads(n int) { C.sim_set_threads(C.uint(n)) }
+
+// Counting returns a C function for cuda.Call that counts its calls in an int32
+// of C memory and fails with code 1 at the third, and such an int32.
+func Counting() (f, data unsafe.Pointer, free func()) {
+	p := C.calloc(1, 4)
+	return C.counting_address(), p, func() { C.free(p) }
+}
