@@ -3,10 +3,20 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/graph"
+	"github.com/goqat/goqat/nn"
+	"github.com/goqat/goqat/program"
+	"github.com/goqat/goqat/qat"
+	"github.com/goqat/goqat/tensor"
+	"github.com/goqat/goqat/train"
 )
 
 // TestGPUScripts runs the command of a binary with the GPU backend: without a
@@ -22,6 +32,41 @@ func TestGPUScripts(t *testing.T) {
 			e.Setenv("GOQAT_CUDA_DRIVER", e.WorkDir+"/no-such-driver.so")
 			return nil
 		},
-		Condition: func(c string) (bool, error) { return c == "sim" && sim != "", nil },
+		Condition: func(c string) (bool, error) {
+			switch c {
+			case "sim":
+				return sim != "", nil
+			case "kernels":
+				return sim != "" && trains(t), nil
+			}
+			return false, nil
+		},
 	})
+}
+
+// trains reports whether the backend has all kernels that the training of a
+// small convolutional network takes, in float and on integers.
+func trains(t *testing.T) bool {
+	b, err := backend.Open("gpu")
+	require.NoError(t, err)
+	defer b.Close()
+	g, err := nn.Build("cnn", tensor.Shape{28, 28, 1}, 10, 1)
+	require.NoError(t, err)
+	qc := qat.Default()
+	p, err := qat.Prepare(g, qc)
+	require.NoError(t, err)
+	modes := []graph.Mode{{Train: true}}
+	for _, ph := range qc.Phases(100) {
+		modes = append(modes, ph.Mode)
+	}
+	for _, m := range modes {
+		c := train.DefaultConfig()
+		c.Batch = 8
+		_, err := train.CompileStep(t.Context(), p, c, m, program.NewState(b))
+		if errors.Is(err, backend.ErrUnsupported) {
+			return false
+		}
+		require.NoError(t, err)
+	}
+	return true
 }
