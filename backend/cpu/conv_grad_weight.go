@@ -57,6 +57,9 @@ type weightLines[E gemm.Cell, T float] interface {
 	prepare() error
 	// scratch is the cells that input needs to work in.
 	scratch() int
+	// whole returns the gradients of all lines when they lie in memory as
+	// cells, nil otherwise, and the cells from one position to the next.
+	whole() (dy []E, ld int)
 	// gradient writes the cells of output line l of all images: one row of
 	// og channels for each cell.
 	gradient(dst []E, l, group, term int)
@@ -90,6 +93,7 @@ type weightGrad[E gemm.Cell, T float] struct {
 	bands   int // of an image, when units are bands
 
 	segments, perSegment              int
+	gradStride                        int // cells from one cell of the output to the next
 	gradCells, inputCells, patchCells int
 	slotCells, partBytes              int
 	slots                             slots          // of memory
@@ -156,7 +160,11 @@ func newWeightGrad[E gemm.Cell, T float](g *convGeometry, dw []T, l weightLines[
 	if c.perSegment > 0 {
 		c.segments = (c.units + c.perSegment - 1) / c.perSegment
 	}
+	c.gradStride = g.og
 	c.gradCells = c.lines * c.depth * g.og * l.terms()
+	if dy, ld := l.whole(); dy != nil {
+		c.gradStride, c.gradCells = ld, 0
+	}
 	c.inputCells = (c.held+1)*c.columns*g.cg + kr.Slack()
 	if c.patches {
 		c.patchCells = c.lines*c.depth*g.k + kr.Slack() + shortRun
@@ -277,7 +285,14 @@ func (c *weightGrad[E, T]) scratchOf(list int) []E {
 	return c.work[list*n : (list+1)*n]
 }
 
-func (c *weightGrad[E, T]) gradsOf(w *weightUnit[E, T]) []E { return w.mem[:c.gradCells] }
+// gradsOf returns the gradients of a unit and the cells of one line.
+func (c *weightGrad[E, T]) gradsOf(w *weightUnit[E, T]) (grad []E, row int) {
+	row = c.depth * c.gradStride
+	if dy, _ := c.whole(); dy != nil {
+		return dy[w.o0*row+w.group*c.g.og:], row
+	}
+	return w.mem[:c.gradCells], row
+}
 
 func (c *weightGrad[E, T]) inputsOf(w *weightUnit[E, T]) []E {
 	return w.mem[c.gradCells : c.gradCells+c.inputCells]
@@ -285,7 +300,10 @@ func (c *weightGrad[E, T]) inputsOf(w *weightUnit[E, T]) []E {
 
 // gradients lays out the gradients of output lines [lo,hi) of a unit.
 func (c *weightGrad[E, T]) gradients(w *weightUnit[E, T], lo, hi int) {
-	row, grad := c.depth*c.g.og, c.gradsOf(w)
+	if c.gradCells == 0 {
+		return
+	}
+	grad, row := c.gradsOf(w)
 	for t := range c.terms() {
 		for l := lo; l < hi; l++ {
 			at := (t*c.lines + l) * row
@@ -314,24 +332,36 @@ func (c *weightGrad[E, T]) join(w *weightUnit[E, T]) {
 	clear(input[c.held*row : (c.held+1)*row])
 	for l := w.o0; l < w.o1; l++ {
 		n, i := l/g.oh, l%g.oh
-		for p := range c.depth {
-			dst := patch[((l-w.o0)*c.depth+p)*g.k:]
-			for a := range g.kh {
-				at := c.held * row // Zeros.
-				if ih := i*g.sh - g.top + a*g.dh; ih >= 0 && ih < g.h {
-					at = (n*g.h + ih - w.i0) * row
-				}
-				for t := range c.taps {
-					d, s := dst[(a*c.taps+t)*c.run:], input[at+p*step+t*g.dw*g.cg:]
-					if c.run <= 4 {
-						// What is written too much is written again.
-						*(*[4]E)(d) = *(*[4]E)(s)
-					} else {
-						copy(d[:c.run], s)
-					}
-				}
+		for a := range g.kh {
+			at := c.held * row // Zeros.
+			if ih := i*g.sh - g.top + a*g.dh; ih >= 0 && ih < g.h {
+				at = (n*g.h + ih - w.i0) * row
+			}
+			for t := range c.taps {
+				dst := patch[(l-w.o0)*c.depth*g.k+(a*c.taps+t)*c.run:]
+				copyRuns(dst, g.k, input[at+t*g.dw*g.cg:], step, c.depth, c.run)
 			}
 		}
+	}
+}
+
+// copyRuns copies short rows of n cells.
+func copyRuns[E gemm.Cell](dst []E, ldDst int, src []E, ld, rows, n int) {
+	switch n {
+	case 1:
+		for r := range rows {
+			dst[r*ldDst] = src[r*ld]
+		}
+	case 2:
+		for r := range rows {
+			*(*[2]E)(dst[r*ldDst:]) = *(*[2]E)(src[r*ld:])
+		}
+	case 3:
+		for r := range rows {
+			*(*[3]E)(dst[r*ldDst:]) = *(*[3]E)(src[r*ld:])
+		}
+	default:
+		copyRows(dst, ldDst, src, ld, rows, n)
 	}
 }
 
@@ -341,17 +371,17 @@ func (c *weightGrad[E, T]) product(w *weightUnit[E, T], lo, hi int) {
 	list := <-c.lists
 	defer c.lists.give(list)
 	g, kr := c.g, c.kernel()
-	grad := c.gradsOf(w)
+	grad, row := c.gradsOf(w)
 	dw := w.part[w.group*g.og*g.k:]
 	if c.patches {
 		blocks := c.blocks[list][:0]
 		for t := range c.terms() {
-			blocks = append(blocks, gemm.Block{A: t * c.lines * c.depth * g.og})
+			blocks = append(blocks, gemm.Block{A: t * c.lines * row})
 		}
 		patch := w.mem[c.gradCells+c.inputCells:]
 		for t := lo; t < hi; t++ {
 			j := t * kr.Wide()
-			kr.Tile(blocks, g.og, (w.o1-w.o0)*c.depth, grad, 1, g.og, patch[j:], g.k, dw[j:], g.k, min(g.k-j, kr.Wide()), w.add)
+			kr.Tile(blocks, g.og, (w.o1-w.o0)*c.depth, grad, 1, c.gradStride, patch[j:], g.k, dw[j:], g.k, min(g.k-j, kr.Wide()), w.add)
 		}
 		return
 	}
@@ -361,12 +391,12 @@ func (c *weightGrad[E, T]) product(w *weightUnit[E, T], lo, hi int) {
 	for t := lo; t < hi; t++ {
 		run, j := t/panels, t%panels*kr.Wide()
 		if a := run / c.taps; a != listed {
-			listed, blocks = a, c.list(c.blocks[list][:0], w, a)
+			listed, blocks = a, c.list(c.blocks[list][:0], w, a, row)
 		}
 		cols := min(c.run-j, kr.Wide())
 		out := dw[run*c.run+j:]
 		if len(blocks) > 0 {
-			kr.Tile(blocks, g.og, c.depth, grad, 1, g.og, input[run%c.taps*g.dw*g.cg+j:], c.per()*g.sw*g.cg, out, g.k, cols, w.add)
+			kr.Tile(blocks, g.og, c.depth, grad, 1, c.gradStride, input[run%c.taps*g.dw*g.cg+j:], c.per()*g.sw*g.cg, out, g.k, cols, w.add)
 			continue
 		}
 		for o := 0; o < g.og && !w.add; o++ {
@@ -376,13 +406,13 @@ func (c *weightGrad[E, T]) product(w *weightUnit[E, T], lo, hi int) {
 }
 
 // list returns the products of the lines of a unit with row a of the kernel.
-func (c *weightGrad[E, T]) list(blocks []gemm.Block, w *weightUnit[E, T], a int) []gemm.Block {
+func (c *weightGrad[E, T]) list(blocks []gemm.Block, w *weightUnit[E, T], a, row int) []gemm.Block {
 	g := c.g
 	for t := range c.terms() {
 		for l := w.o0; l < w.o1; l++ {
 			n, ih := l/g.oh, l%g.oh*g.sh-g.top+a*g.dh
 			if ih >= 0 && ih < g.h {
-				blocks = append(blocks, gemm.Block{A: (t*c.lines + l - w.o0) * c.depth * g.og, B: (n*g.h + ih - w.i0) * c.columns * g.cg})
+				blocks = append(blocks, gemm.Block{A: (t*c.lines + l - w.o0) * row, B: (n*g.h + ih - w.i0) * c.columns * g.cg})
 			}
 		}
 	}
@@ -406,11 +436,10 @@ func (f *floatLines[T]) terms() int                 { return 1 }
 func (f *floatLines[T]) per() int                   { return 1 }
 func (f *floatLines[T]) prepare() error             { f.x.prepare(); return nil }
 func (f *floatLines[T]) scratch() int               { return 0 }
+func (f *floatLines[T]) whole() ([]T, int)          { return f.dy, f.g.o }
 
-func (f *floatLines[T]) gradient(dst []T, l, group, _ int) {
-	g := f.g
-	copyRows(dst, g.og, f.dy[l*g.ow*g.o+group*g.og:], g.o, g.ow, g.og)
-}
+// gradient is not called: the gradients serve as they lie.
+func (f *floatLines[T]) gradient([]T, int, int, int) {}
 
 func (f *floatLines[T]) input(dst []T, l, group int, _ []T) {
 	g := f.g
@@ -463,6 +492,8 @@ func (p *pairLines) scratch() int {
 	g := p.g
 	return p.codes(2*max((g.ow+1)/2-1, 0)*g.sw+(g.kw-1)*g.dw+1)/4 + 1
 }
+
+func (p *pairLines) whole() ([]uint32, int) { return nil, 0 }
 
 func (p *pairLines) gradient(dst []uint32, l, group, term int) {
 	g := p.g

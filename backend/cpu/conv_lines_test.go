@@ -85,7 +85,9 @@ func TestConvBands(t *testing.T) {
 			codes bool
 		}
 		conv := func(backend.GradPrecision) backend.Op { return c.op }
-		gradIn := func(p backend.GradPrecision) backend.Op { return backend.ConvGradInput{Conv: c.op, Input: in, Precision: p} }
+		gradIn := func(p backend.GradPrecision) backend.Op {
+			return backend.ConvGradInput{Conv: c.op, Input: in, Precision: p}
+		}
 		gradWeight := func(p backend.GradPrecision) backend.Op {
 			return backend.ConvGradWeight{Conv: c.op, Weight: out, Precision: p}
 		}

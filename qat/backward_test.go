@@ -1,0 +1,70 @@
+package qat_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/data"
+	"github.com/goqat/goqat/graph"
+	"github.com/goqat/goqat/nn"
+	"github.com/goqat/goqat/qat"
+	"github.com/goqat/goqat/train"
+)
+
+// TestBackwardPrecision trains on digits under each precision of the backward
+// pass, with equal weights and batches: the curves and the accuracy cannot be
+// told apart.
+func TestBackwardPrecision(t *testing.T) {
+	if testing.Short() {
+		t.Skip("four trainings")
+	}
+	ctx := context.Background()
+	set, err := data.Open(ctx, "digits", data.Options{Normalize: true})
+	require.NoError(t, err)
+	type result struct{ first, last, accuracy float64 }
+	run := func(precision string) result {
+		g, err := nn.Build("cnn", set.Train.Shape(), set.Train.Classes(), 1)
+		require.NoError(t, err)
+		c := qat.Default()
+		c.Backward = precision
+		require.NoError(t, c.Validate())
+		p, err := qat.Prepare(g, c)
+		require.NoError(t, err)
+		state, err := qat.Calibrate(ctx, p, set.Train, qat.DataOptions{Backend: cpu(t), Samples: 256})
+		require.NoError(t, err)
+		tc := train.DefaultConfig()
+		tc.Epochs, tc.Batch = 2, 64
+		steps := int64(tc.Epochs * (set.Train.Len() / tc.Batch))
+		res, err := train.Fit(ctx, p, tc, train.Options{State: state, Train: set.Train, Phases: c.Phases(steps), EvalMode: graph.Eval})
+		require.NoError(t, err)
+		m, err := train.Evaluate(ctx, p, set.Val, train.EvalOptions{State: state, Mode: graph.Eval})
+		require.NoError(t, err)
+		return result{res.History[0].Loss, res.History[1].Loss, m.Accuracy}
+	}
+	exact := run("fp32")
+	require.Less(t, exact.last, 0.7*exact.first, "the training of the comparison learns nothing")
+	for _, precision := range []string{"bf16x2", "bf16", ""} {
+		r := run(precision)
+		require.InEpsilon(t, exact.first, r.first, 0.05, precision)
+		require.InEpsilon(t, exact.last, r.last, 0.15, precision)
+		require.InDelta(t, exact.accuracy, r.accuracy, 0.03, precision)
+	}
+}
+
+// TestBackwardOfPhases finds the precision of a config in every phase.
+func TestBackwardOfPhases(t *testing.T) {
+	for name, want := range map[string]backend.GradPrecision{"": qat.DefaultBackward, "fp32": backend.GradF32, "bf16x2": backend.GradBF16x2, "bf16": backend.GradBF16} {
+		c := qat.Default()
+		c.Backward = name
+		for _, p := range c.Phases(100) {
+			require.Equal(t, want, p.Mode.Backward)
+		}
+	}
+	c := qat.Default()
+	c.Backward = "fp8"
+	require.ErrorIs(t, c.Validate(), backend.ErrGradPrecision)
+	require.ErrorIs(t, c.Validate(), qat.ErrConfig)
+}
