@@ -108,7 +108,8 @@ void entry() {
       w->launch->function->run(w->launch->parameters);
       Thread& end = w->threads[t];
       end.state = State::done;
-      end.copies.clear();
+      if (!end.copies.empty()) end.copies.clear();
+      w->warps[t / 32].ended |= 1u << t % 32;
       w->live--;
       w->progress++;
       if (w->at_barrier > 0) fault(launch_failed, "thread %u ended while %u wait at the barrier of line %d", t, w->at_barrier, w->barrier_site);
@@ -200,7 +201,7 @@ void run_block(Worker* w) {
     Thread& th = w->threads[t];
     th.state = State::unstarted;
     th.copy_group = 0;
-    th.copies.clear();
+    if (!th.copies.empty()) th.copies.clear();
   }
   w->next = 0;
   w->live = w->count;
@@ -210,6 +211,13 @@ void run_block(Worker* w) {
   w->block_epoch = ++w->epoch;
   w->races = true;
   w->warp_sync.assign((w->count + 31) / 32, 0);
+  w->warps.resize((w->count + 31) / 32);
+  for (unsigned i = 0; i < w->warps.size(); i++) {
+    Warp& p = w->warps[i];
+    for (Meeting& m : p.meetings) m.arrived = 0;
+    p.lanes = w->count - 32 * i < 32 ? (1u << (w->count - 32 * i)) - 1 : 0xffffffffu;
+    p.ended = 0;
+  }
   w->transfers.clear();
   w->groups.resize((w->count + 127) / 128);
   for (Group& g : w->groups) g.arrived = 0, g.commits = 0, g.products.clear();
@@ -279,28 +287,36 @@ void barrier(int site) { barrier_count(site, 0); }
 
 void arrive(Collective kind, uint32_t mask, void* argument, Combine combine) {
   Worker* w = here.worker;
-  unsigned self = here.linear, first = self / 32 * 32, end = std::min(w->count, first + 32);
-  if (!(mask >> here.lane & 1)) fault(launch_failed, "a warp operation whose mask %08x lacks the lane %u itself", mask, here.lane);
-  Thread& me = w->threads[self];
-  me.kind = kind;
-  me.mask = mask;
-  me.argument = argument;
-  for (unsigned t = first; t < end; t++) {
-    if (t == self || !(mask >> (t - first) & 1)) continue;
-    Thread& o = w->threads[t];
-    if (o.state == State::done) fault(launch_failed, "a warp operation waits for lane %u, which has ended", t - first);
-    if (o.state != State::warp || o.kind != kind || o.mask != mask) {
-      wait(w, State::warp);
-      return;
+  Warp& warp = w->warps[here.warp];
+  uint32_t self = 1u << here.lane, present = mask & warp.lanes;
+  if (!(mask & self)) fault(launch_failed, "a warp operation whose mask %08x lacks the lane %u itself", mask, here.lane);
+  if (present & warp.ended) fault(launch_failed, "a warp operation waits for lane %d, which has ended", __builtin_ctz(present & warp.ended));
+  Meeting* m = nullptr;
+  for (Meeting& o : warp.meetings) {
+    if (o.arrived == 0) {
+      if (!m) m = &o;
+    } else if (o.kind == kind && o.mask == mask) {
+      m = &o;
+      break;
     }
   }
-  void* arguments[32] = {};
-  uint32_t present = 0;
-  for (unsigned t = first; t < end; t++)
-    if (mask >> (t - first) & 1) arguments[t - first] = w->threads[t].argument, present |= 1u << (t - first);
-  if (combine) combine(present, arguments);
-  for (unsigned t = first; t < end; t++) {
-    if (t == self || !(present >> (t - first) & 1)) continue;
+  if (!m) fault(launch_failed, "the lanes of a warp are at more than four different operations");
+  m->kind = kind;
+  m->mask = mask;
+  m->arrived |= self;
+  m->arguments[here.lane] = argument;
+  if (m->arrived != present) {
+    Thread& me = w->threads[here.linear];
+    me.kind = kind;
+    me.mask = mask;
+    wait(w, State::warp);
+    return;
+  }
+  m->arrived = 0;
+  if (combine) combine(present, m->arguments);
+  unsigned first = here.linear - here.lane;
+  for (uint32_t left = present & ~self; left; left &= left - 1) {
+    unsigned t = first + (unsigned)__builtin_ctz(left);
     w->threads[t].state = State::ready;
     w->ready.push_back(t);
   }

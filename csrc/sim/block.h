@@ -35,7 +35,6 @@ struct Thread {
   int site;          // of the barrier waited at
   uint32_t mask;     // of the collective waited at
   int predicate;
-  void* argument;    // of the collective: lives on the thread's stack
   int fiber;
   uint32_t copy_group;
   std::vector<Copy> copies;
@@ -79,6 +78,18 @@ struct Group {
   std::vector<Product128> products;
 };
 
+// Meeting is a collective of a warp that some lanes have arrived at. Parts of
+// a warp may be at different ones.
+struct Meeting {
+  Collective kind;
+  uint32_t mask, arrived = 0;
+  void* arguments[32];
+};
+struct Warp {
+  Meeting meetings[4];
+  uint32_t lanes, ended;  // that there are, and of these, that have ended
+};
+
 // Named is a barrier of bar.sync with a number.
 struct Named {
   unsigned arrived = 0, wanted = 0;
@@ -113,6 +124,7 @@ struct Worker {
   uint32_t epoch = 0, block_epoch = 0;
   bool races = true;  // are looked for
   std::vector<uint16_t> warp_sync;
+  std::vector<Warp> warps;
   std::vector<Static> statics;
   std::vector<Transfer> transfers;
   std::vector<Group> groups;
