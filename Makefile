@@ -32,6 +32,7 @@ test-peers: ## Exported models in the real runtimes (python3; first run installs
 
 test-docker: ## The steps of the images, without Docker.
 	@scripts/test-docker-steps.sh
+	@scripts/test-docker-steps.sh docker/Dockerfile.gpu
 
 fuzz: ## Each fuzz target for FUZZTIME (default 20s).
 	@scripts/fuzz.sh

@@ -117,7 +117,7 @@ def main():
         for (stem, m), target in sorted(best.items()):
             with gzip.open(os.path.join(folder, "%s.%s.ptx.gz" % (stem, target)), "rt", encoding="utf-8") as f:
                 text = f.read()
-            cubin = os.path.join(cubins, "%s.%s.cubin" % (stem, m)) if cubins else None
+            cubin = os.path.join(cubins, "%s.sm_%s.cubin" % (stem, m)) if cubins else None
             jobs.append((m, pool.submit(assemble, tools, stem + ".ptx", text, m, cubin)))
     print("%-34s %5s %7s %9s %9s %6s  %s" % ("kernel", "sm", "threads", "registers", "shared", "spills", "blocks, warps a multiprocessor; tensor-core instructions"))
     bad = []

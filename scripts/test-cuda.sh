@@ -13,3 +13,8 @@ GOQAT_CUDA_DRIVER=$(tail -n 1 <<<"$sim")
 go vet -tags cuda ./cuda/... ./backend/gpu/... ./cmd/...
 go test -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/...
 go test -tags cuda "$@" ./cmd/goqat -run GPU
+# The code for older and for newer devices.
+for cc in 75 90; do
+  echo "compute capability $cc"
+  GOQAT_SIM_CC=$cc go test -tags cuda "$@" ./backend/gpu -run Conformance
+done

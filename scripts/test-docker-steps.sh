@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Does what docker/Dockerfile.cpu says without Docker: every stage is a folder
+# Does what docker/Dockerfile.cpu, or another file, says without Docker: every stage is a folder
 # that COPY fills and RUN runs in, with the Go that is here. Base images are
 # taken to be empty, so a stage that needs a file of one is not tested.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 file=${1:-docker/Dockerfile.cpu}
+# Packages that steps fetch are kept.
+mkdir -p "${GOQAT_CACHE:-.cache}"
+GOQAT_CACHE=$(cd "${GOQAT_CACHE:-.cache}" && pwd)
+export GOQAT_CACHE
 tmp=$(mktemp -d)
 trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
 mkdir "$tmp/context"

@@ -52,6 +52,7 @@ part "kernels as PTX" scripts/cuda-build.sh check
 part "simulator" scripts/test-sim.sh
 part "GPU backend on the simulator" scripts/test-cuda.sh
 part "image steps" scripts/test-docker-steps.sh
+part "GPU image steps" scripts/test-docker-steps.sh docker/Dockerfile.gpu
 part "real runtimes" scripts/test-peers.sh
 
 printf '\n'
