@@ -4,10 +4,10 @@ CACHE ?= .cache
 REF ?= HEAD~1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-go test-race test-purego test-cross test-peers test-docker fuzz lint bench bench-compare bench-peers demo cover check-generate generate docs cuda test-cuda clean
+.PHONY: help build test test-go test-race test-purego test-cross test-arm64 test-peers test-docker fuzz lint bench bench-compare bench-peers demo cover check-generate generate docs cuda test-cuda clean
 
 help: ## This list.
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## The command, as ./goqat.
 	$(GO) build -trimpath -o goqat ./cmd/goqat
@@ -26,6 +26,9 @@ test-purego: ## The Go tests without assembly and without cgo.
 
 test-cross: ## Builds for the other platforms.
 	@scripts/cross.sh
+
+test-arm64: ## The arm64 assembly under qemu-user (Debian: qemu-user, binutils-aarch64-linux-gnu).
+	@scripts/test-arm64.sh
 
 test-peers: ## Exported models in the real runtimes (python3; first run installs them into .cache).
 	@scripts/test-peers.sh

@@ -47,6 +47,7 @@ part "go test" go test ./...
 part "race detector" race
 part "purego" env CGO_ENABLED=0 go test -short -tags purego ./...
 part "other platforms" scripts/cross.sh
+part "arm64 assembly" scripts/test-arm64.sh
 part "generated files" scripts/check-generate.sh
 part "kernels as PTX" scripts/cuda-build.sh check
 part "simulator" scripts/test-sim.sh

@@ -39,6 +39,9 @@
 // fcvtas v{d}.4s, v{n}.4s
 #define FCVTAS4S(d, n) WORD $(0x4E21C800 | (n)<<5 | (d))
 
+// fsqrt v{d}.4s, v{n}.4s
+#define FSQRT4S(d, n) WORD $(0x6EA1F800 | (n)<<5 | (d))
+
 // smax v{d}.4s, v{n}.4s, v{m}.4s
 #define SMAX4S(d, n, m) WORD $(0x4EA06400 | (m)<<16 | (n)<<5 | (d))
 

@@ -41,10 +41,10 @@ func TestOptimizers(t *testing.T) {
 		}
 		for kind := range 4 {
 			want := run("portable", kind)
-			for _, isa := range []string{"avx2", ""} {
-				got := run(isa, kind)
+			for _, set := range width.Sets() {
+				got := run(set.String(), kind)
 				for i := range want {
-					same(t, floats(want[i]), floats(got[i]), "%s", fmt.Sprint("tensor ", i, " of ", n, " elements, kind ", kind, " by ", isa))
+					same(t, floats(want[i]), floats(got[i]), "%s", fmt.Sprint("tensor ", i, " of ", n, " elements, kind ", kind, " by ", set))
 				}
 			}
 		}

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# The arm64 assembly under qemu-user, on machines with NEON alone, with SDOT
+# and with I8MM: each kernel against its portable twin, the operations against
+# their definitions, and converted models bit for bit. TestWords compares the
+# instructions written as words with an assembler.
+#
+# Exit code 77: the emulator or the assembler is missing; the last line says
+# which. With CI=true, root and apt-get they are installed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+emulator() { command -v qemu-aarch64 || command -v qemu-aarch64-static; }
+assembler() { command -v aarch64-linux-gnu-as; }
+
+if ! { emulator && assembler; } >/dev/null && [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-user binutils-aarch64-linux-gnu; } >/dev/null 2>&1 ||
+    echo "apt-get could not install qemu-user and binutils-aarch64-linux-gnu"
+fi
+if ! qemu=$(emulator); then
+  echo "needs qemu-aarch64 (Debian: qemu-user)"
+  exit 77
+fi
+if ! assembler >/dev/null; then
+  echo "needs aarch64-linux-gnu-as (Debian: binutils-aarch64-linux-gnu)"
+  exit 77
+fi
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+go test -count=1 -run '^TestWords' ./backend/cpu
+
+export GOOS=linux GOARCH=arm64 CGO_ENABLED=0
+build() { go test -c -o "$tmp/${1//\//_}.test" "./$1"; }
+run() { # machine, package, flags...
+  local machine=$1 package=$2
+  shift 2
+  echo "$machine: $package"
+  # A test must not wait for the emulator for ever.
+  if ! (cd "$package" && timeout 300 "$qemu" -cpu "$machine" "$tmp/${package//\//_}.test" -test.short "$@" >"$tmp/log" 2>&1); then
+    tail -n 50 "$tmp/log"
+    return 1
+  fi
+}
+
+kernels=$(git ls-files -co --exclude-standard -- 'backend/*_arm64.s' | xargs -n 1 dirname | sort -u)
+for p in $kernels backend/cpu/internal/isa backend/cpu qat tests; do build "$p"; done
+go build -o "$tmp/goqat" ./cmd/goqat
+
+# The kernels of a machine, and that it is the one that they are for. A
+# product of floats is the same on all of them.
+for m in cortex-a53:neon cortex-a76:sdot max:i8mm; do
+  machine=${m%:*} set=${m#*:}
+  "$qemu" -cpu "$machine" "$tmp/goqat" doctor >"$tmp/log"
+  grep -q "int8 product *$set\$" "$tmp/log" || { cat "$tmp/log"; echo "$machine does not use $set"; exit 1; }
+  for p in $kernels; do run "$machine" "$p" -test.run "^Test[^/]*/$set"; done
+  # It starts itself, which needs an emulator in the kernel.
+  run "$machine" backend/cpu/internal/isa -test.skip '^TestEnvironment$'
+done
+for p in $kernels; do run max "$p" -test.skip '^TestFloat|^TestBF16|^TestIntLines' -test.run '^Test[^/]*/neon'; done
+run cortex-a53 backend/cpu -test.run '^TestConformance$/(integer|quant|qlinear|dequant)'
+run max backend/cpu -test.run '^(TestConformance|TestSpatialSameBits|TestRandomConvolutionsAreExact|TestKernelISAs)$'
+run max qat -test.run '^TestPreparedIsConverted$'
+run max tests -test.run '^TestZooOnIntegers$/(cnn|ds-cnn|mobilenetv1|resnet8|mlp)'
