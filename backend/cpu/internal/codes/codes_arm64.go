@@ -147,7 +147,7 @@ func quantize(r quant.Rule, dst, mask []byte, x []float32, p *params) (n, bad in
 	return n, int(nan)
 }
 
-func fakeQuantize(r quant.Rule, dst []float32, mask []byte, x []float32, p *params) (n, bad int) {
+func fakeQuantize(r quant.Rule, _ bool, dst []float32, mask []byte, x []float32, p *params) (n, bad int) {
 	if n = count(len(x)); n == 0 {
 		return 0, 0
 	}
@@ -178,7 +178,7 @@ func dequantizeCodes(dst []float32, codes []byte, signed bool, p *params) int {
 	return n
 }
 
-func steGrad(dst, dy []float32, mask []byte) int {
+func steGrad(_ bool, dst, dy []float32, mask []byte) int {
 	n := count(len(dst))
 	if n > 0 {
 		steGradNEON(&dst[0], &dy[0], &mask[0], uintptr(n))
