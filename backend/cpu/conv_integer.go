@@ -114,6 +114,9 @@ type accEpilogue struct {
 	// finish gets each block of the sums once, to which the offsets are yet to
 	// be added, and may change them. It is called from several goroutines.
 	finish func(gemm.IntBlock)
+	// codes, when not nil, says how kernels make codes of the sums themselves;
+	// it may return nil for a run, and finish gets the blocks.
+	codes func() *gemm.IntCodes
 	// whole says that finish writes bits: the rows of the result, or the
 	// block, must be whole bytes.
 	whole bool
@@ -263,6 +266,9 @@ func (p *codeConv[A]) plan() {
 	case p.groups == 1:
 		p.stream = p.newPlan(rows, p.epilogue.finish)
 		work = p.stream.Workspace()
+	}
+	if p.stream != nil && p.epilogue.codes != nil {
+		p.stream.MakeCodes(p.epilogue.codes)
 	}
 	if p.stream == nil && !p.depthwise() {
 		p.main = p.newPlan(p.chunk, p.store)

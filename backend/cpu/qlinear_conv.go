@@ -66,21 +66,27 @@ func (q *requantizer) epilogue(p codeProduct, out []*tensor.Tensor) accEpilogue 
 		mask = out[1].Bytes()
 	}
 	e := accEpilogue{whole: mask != nil, prepare: func() error { return q.prepare(p.offset) }}
-	switch {
-	case q.scheme.Signed && out[0] != nil:
-		e.finish = finishCodes(q, out[0].I8(), mask)
-	case q.scheme.Signed:
-		e.finish = finishCodes(q, make([]int8, p.rows*p.cols), mask)
-	case out[0] != nil:
-		e.finish = finishCodes(q, out[0].U8(), mask)
-	default:
-		e.finish = finishCodes(q, make([]uint8, p.rows*p.cols), mask)
+	if q.scheme.Signed {
+		finishCodes(q, &e, resultCodes[int8](out[0], p), mask)
+	} else {
+		finishCodes(q, &e, resultCodes[uint8](out[0], p), mask)
 	}
 	return e
 }
 
-func finishCodes[T quant.Code](q *requantizer, dst []T, mask []byte) func(gemm.IntBlock) {
-	return func(b gemm.IntBlock) { codes.RequantizeBlock(q.sum, dst, mask, b) }
+// resultCodes returns the codes of t, or memory for those that nobody wants.
+func resultCodes[T quant.Code](t *tensor.Tensor, p codeProduct) []T {
+	if t == nil {
+		return make([]T, p.rows*p.cols)
+	}
+	return tensor.Cast[T](t.Bytes(), p.rows*p.cols)
+}
+
+func finishCodes[T quant.Code](q *requantizer, e *accEpilogue, dst []T, mask []byte) {
+	e.finish = func(b gemm.IntBlock) { codes.RequantizeBlock(q.sum, dst, mask, b) }
+	if mask == nil {
+		e.codes = func() *gemm.IntCodes { return codes.InKernel(q.sum, dst) }
+	}
 }
 
 // prepare reads scales and zero points, which may have changed since the last

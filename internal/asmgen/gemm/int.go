@@ -24,7 +24,10 @@ func ints(s isa, dtype, arch string, d dot, widths ...int) {
 	}
 	for _, h := range heights {
 		for _, w := range widths {
-			intTile(s, dtype, arch, d, h, w)
+			intTile(s, dtype, arch, d, h, w, false)
+			if s.zmm && d.groupBytes == 4 {
+				intTile(s, dtype, arch, d, h, w, true)
+			}
 		}
 	}
 }
@@ -137,9 +140,15 @@ func codesAt(h, r, disp int) Mem {
 	return m
 }
 
-// intTile writes the integer kernel of h rows and w vectors of channels.
-func intTile(s isa, dtype, arch string, d dot, h, w int) {
+// intTile writes the integer kernel of h rows and w vectors of channels; codes
+// is the one that makes codes of its sums.
+func intTile(s isa, dtype, arch string, d dot, h, w int, codes bool) {
 	name := fmt.Sprintf("gemm%sTile%dx%d%s", dtype, h, w*s.lanes(), arch)
+	result, made := "c *int32, ldc uintptr", "sums"
+	if codes {
+		name = fmt.Sprintf("gemm%sCodes%dx%d%s", dtype, h, w*s.lanes(), arch)
+		result, made = "c *byte, ldc uintptr, m *float32, p *[20]uint32", "codes"
+	}
 	elem, mask := "byte", "mask uint64"
 	if d.groupBytes == 8 {
 		elem = "int16"
@@ -147,9 +156,9 @@ func intTile(s isa, dtype, arch string, d dot, h, w int) {
 	if !s.zmm {
 		mask = "mask *int32"
 	}
-	TEXT(name, NOSPLIT, "func(passes, groups uintptr, a *"+elem+", stride, jump, next, taps uintptr, offsets *int, b *byte, panel uintptr, init, c *int32, ldc uintptr, "+mask+")")
+	TEXT(name, NOSPLIT, "func(passes, groups uintptr, a *"+elem+", stride, jump, next, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, "+result+", "+mask+")")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s computes tiles of %d x %d sums, passes of them below each other.", name, h, w*s.lanes()),
+	Doc(fmt.Sprintf("%s computes tiles of %d x %d %s, passes of them below each other.", name, h, w*s.lanes(), made),
 		"Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and",
 		"from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.")
 	acc := func(r, v int) VecPhysical { return s.vec(r*w + v) }
@@ -231,6 +240,20 @@ func intTile(s isa, dtype, arch string, d dot, h, w int) {
 	SUBQ(Imm(1), regTaps)
 	JNE(LabelRef("tap"))
 
+	if codes {
+		storeCodes(s, h, w, acc, free)
+	} else {
+		storeSums(s, h, w, acc, free)
+	}
+	ADDQ(NewParamAddr("next", 40), regA)
+	SUBQ(Imm(1), NewParamAddr("passes", 0))
+	JNE(LabelRef("pass"))
+	VZEROUPPER()
+	RET()
+}
+
+// storeSums stores the sums of a tile.
+func storeSums(s isa, h, w int, acc func(r, v int) VecPhysical, free []VecPhysical) {
 	full := fullMasks(s, w)
 	loadMasks(s, w, free[:w])
 	each := func(f func(r, v int, m Mem)) {
@@ -259,11 +282,104 @@ func intTile(s isa, dtype, arch string, d dot, h, w int) {
 		}
 	})
 	Label("stored")
-	ADDQ(NewParamAddr("next", 40), regA)
-	SUBQ(Imm(1), NewParamAddr("passes", 0))
-	JNE(LabelRef("pass"))
-	VZEROUPPER()
-	RET()
+}
+
+// Bytes of the parameters of codes: the order of dwords that sorts the bytes
+// of packed rows, and the fields of gemm.IntCodes.
+const (
+	atOrder = 0
+	atAfter = 60 + 4*iota
+	atFlip
+	atLeast
+	atMost
+)
+
+// storeCodes stores the codes of a tile: the sums times m, rounded, after
+// added, clamped as bytes and flipped. A vector holds 64 codes of a few rows.
+func storeCodes(s isa, h, w int, acc func(r, v int) VecPhysical, free []VecPhysical) {
+	p, m := regP0, regP1
+	Load(Param("p"), p)
+	Load(Param("m"), m)
+	Load(Param("mask"), RCX)
+	KMOVD(ECX, K3)
+	KMOVW(ECX, K1)
+	SHRQ(Imm(16), RCX)
+	KMOVW(ECX, K2)
+	for v := range w {
+		VMOVUPS_Z(Mem{Base: m, Disp: 64 * v}, []OpmaskPhysical{K1, K2}[v], free[v])
+	}
+	after, order := free[2], free[3]
+	VPBROADCASTW(Mem{Base: p, Disp: atAfter}, after)
+	VMOVDQU32(Mem{Base: p, Disp: atOrder}, order)
+	// The first rows leave registers to the constants of bytes.
+	var least, most, flip, spare0 VecPhysical
+	each := 4 / w // Rows of a vector.
+	for r := 0; r < h; r += each {
+		var q [4]VecPhysical
+		for i := range q {
+			q[i] = acc(min(r+i/w, h-1), i%w)
+		}
+		for i, x := range q {
+			if r+i/w >= h {
+				continue
+			}
+			VCVTDQ2PS(x, x)
+			VMULPS(free[i%w], x, x)
+			VCVTPS2DQ(x, x)
+		}
+		VPACKSSDW(q[1], q[0], q[0])
+		VPADDSW(after, q[0], q[0])
+		if q[2] == q[1] || r+2/w >= h { // No more rows: only what is stored matters.
+			q[2] = q[0]
+		} else {
+			VPACKSSDW(q[3], q[2], q[2])
+			VPADDSW(after, q[2], q[2])
+		}
+		VPACKUSWB(q[2], q[0], q[0])
+		if r == 0 {
+			spare := []VecPhysical{}
+			for i := range s.registers() {
+				x := s.vec(i)
+				used := x == q[0] || x == after || x == order
+				for v := range w {
+					used = used || x == free[v]
+				}
+				for rr := each; rr < h; rr++ {
+					for v := range w {
+						used = used || x == acc(rr, v)
+					}
+				}
+				if !used {
+					spare = append(spare, x)
+				}
+			}
+			least, most, flip, spare0 = spare[0], spare[1], spare[2], spare[len(spare)-1]
+			VPBROADCASTB(Mem{Base: p, Disp: atLeast}, least)
+			VPBROADCASTB(Mem{Base: p, Disp: atMost}, most)
+			VPBROADCASTB(Mem{Base: p, Disp: atFlip}, flip)
+		}
+		VPMAXUB(least, q[0], q[0])
+		VPMINUB(most, q[0], q[0])
+		VPERMD(q[0], order, q[0])
+		VPXORD(flip, q[0], q[0])
+		for i := range min(each, h-r) {
+			if w == 2 {
+				y := q[0].AsY()
+				if i == 1 {
+					VEXTRACTI64X4(Imm(1), q[0], y)
+				}
+				VMOVDQU8(y, K3, Mem{Base: regC})
+			} else {
+				x := q[0].AsX()
+				if i > 0 {
+					x = spare0.AsX()
+					VEXTRACTI32X4(Imm(uint64(i)), q[0], x)
+				}
+				VMOVDQU8(x, K3, Mem{Base: regC})
+			}
+			ADDQ(regLDC, regC)
+		}
+	}
 }
 
 // shiftBytes writes the kernel that shifts signed codes.

@@ -39,6 +39,22 @@ func RequantizeBlock[T quant.Code](q *Requantizer, dst []T, mask []byte, b gemm.
 	}
 }
 
+// InKernel returns how a product makes the codes dst [rows, channels] itself,
+// nil when its kernels cannot. It holds until the next Set.
+func InKernel[T quant.Code](q *Requantizer, dst []T) *gemm.IntCodes {
+	if !q.small || !isRange[T](q.lo, q.hi) || q.channels == 0 {
+		return nil
+	}
+	e := &q.made
+	e.Add, e.Factor, e.Dst, e.Stride = q.add, q.factor, bytesOf(dst), q.channels
+	if signed[T]() {
+		e.Bounds(q.zero+128, q.lo+128, q.hi+128, 0x80)
+	} else {
+		e.Bounds(q.zero, q.lo, q.hi, 0)
+	}
+	return e
+}
+
 // isRange reports whether lo and hi are codes.
 func isRange[T quant.Code](lo, hi int32) bool { return int32(T(lo)) == lo && int32(T(hi)) == hi }
 

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"github.com/goqat/goqat/backend/cpu/internal/gemm"
 	"github.com/goqat/goqat/quant"
@@ -115,4 +116,80 @@ func TestDequantizeBlock(t *testing.T) {
 			same(t, floats(want), floats(got), "%d x %d", rows, channels)
 		}
 	})
+}
+
+// TestInKernel: the codes of a product are those of its sums, whether the
+// kernels of the product make them or not.
+func TestInKernel(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(45, 46))
+		serial := func(n, grain int, body func(lo, hi int)) {
+			for lo := 0; lo < n; lo += grain {
+				body(lo, min(lo+grain, n))
+			}
+		}
+		for i := range 300 {
+			rows, channels, k := 1+r.IntN(70), 1+r.IntN(70), 1+r.IntN(70)
+			if i%8 == 0 {
+				k = 4
+			}
+			a, w := make([]uint8, rows*k), make([]int8, channels*k)
+			for i := range a {
+				a[i] = uint8(r.Uint32())
+			}
+			for i := range w {
+				w[i] = int8(r.Uint32())
+			}
+			m, add := make([]quant.Multiplier, channels), make([]int32, channels)
+			for c := range m {
+				m[c].M = float32(r.NormFloat64()) * []float32{0.1, 1e-2, 1e-3, 0}[r.IntN(4)]
+				m[c].M = max(min(m[c].M, 0.5), -0.5)
+				add[c] = r.Int32N(1<<18) - 1<<17
+				if r.IntN(20) == 0 {
+					add[c], m[c].M = []int32{1 << 30, -1 << 30}[r.IntN(2)], 0.5
+				}
+			}
+			check := func(lo, hi int32, signed bool) {
+				zero := lo + r.Int32N(hi-lo+1)
+				q := NewRequantizer(quant.ONNX, channels)
+				q.Set(add, m, zero, lo, hi)
+				packed := make([]byte, gemm.PackedSize(channels, k)+64)
+				packed = packed[gap(packed):]
+				gemm.PackB(packed, w, channels, k)
+				got, want := mirror(rows*channels, byte(77)), mirror(rows*channels, byte(77))
+				run := func(dst []byte, fused bool) {
+					finish := func(b gemm.IntBlock) {
+						if signed {
+							RequantizeBlock(q, codesOf[int8](dst), nil, b)
+						} else {
+							RequantizeBlock(q, dst, nil, b)
+						}
+					}
+					p := gemm.NewInt[uint8](serial, rows, channels, k, finish)
+					if fused {
+						p.MakeCodes(func() *gemm.IntCodes {
+							if signed {
+								return InKernel(q, codesOf[int8](dst))
+							}
+							return InKernel(q, dst)
+						})
+					}
+					work := make([]byte, p.Workspace()+64)
+					p.Run(a, k, packed, work[gap(work):])
+				}
+				run(want[32:32+rows*channels], false)
+				run(got[32:32+rows*channels], true)
+				same(t, want, got, "%d x %d x %d codes in [%d, %d]", rows, channels, k, lo, hi)
+			}
+			b := ranges[r.IntN(len(ranges))]
+			check(b[0], b[1], b[0] < 0)
+		}
+	})
+}
+
+// gap returns the bytes before the first at a multiple of 64.
+func gap(b []byte) int { return int(-uintptr(unsafe.Pointer(&b[0])) & 63) }
+
+func codesOf[T quant.Code](b []byte) []T {
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b))
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/goqat/goqat/backend/cpu/internal/gemm"
 	"github.com/goqat/goqat/quant"
 )
 
@@ -34,6 +35,7 @@ type Requantizer struct {
 	exact        bool // the vectors compute the rule
 	words        bool // exact, and codes and zero point are small
 	small        bool // words, float, and no multiplier is above a half
+	made         gemm.IntCodes
 }
 
 // NewRequantizer returns a requantizer of rows of channels, to be set before

@@ -33,6 +33,9 @@ type intKernel struct {
 	// blockRows is the rows of sums that meet the epilogue at once; 0 is
 	// [blockRows].
 	blockRows int
+	// codes is bytes that makes codes of its sums, nil where there is none:
+	// columns from from on of e, dst beginning with them.
+	codes func(r intRows, a, b []byte, panel int, e *IntCodes, from int, dst []byte, cols int)
 	// words is bytes for activations in the layout that widen makes.
 	words func(r intRows, a []int16, b []byte, panel int, init, c []int32, ldc, cols int)
 	// widen converts k codes to 16 bits and zeros up to dst's length, a
@@ -99,7 +102,10 @@ type IntPlan[A Code] struct {
 	undo                         []int32 // of the shift of unsigned codes, group after group
 	body                         func(lo, hi int)
 
+	makeCodes func() *IntCodes
+
 	// The product in progress.
+	made    *IntCodes
 	a       []A
 	lda     int
 	weights []byte
@@ -301,6 +307,10 @@ func (p *IntPlan[A]) run(packed, ws []byte) {
 			undo[i] = -v
 		}
 	}
+	p.made = nil
+	if p.makeCodes != nil && p.kernel.codes != nil && !p.shifted && p.k > 0 {
+		p.made = p.makeCodes()
+	}
 	work := p.tileUnits * max(p.m/(p.image*max(p.images(), 1)), 1) * p.tileSteps * p.kernel.panels * panelChannels * max(p.k, 1)
 	p.par(p.rowTiles*p.colTiles, max(minIntWork/work, 1), p.body)
 	p.a, p.weights, p.work = nil, nil, nil
@@ -402,13 +412,18 @@ func (p *IntPlan[A]) column(tile, s, row int, r *intRows, codes []byte, wide []i
 	step := p.kernel.panels * panelChannels
 	group, j := s/p.groupSteps, s%p.groupSteps*step
 	panel := panelBytes(p.k)
-	init := p.init(group, j)
 	b := p.group(group)[j/panelChannels*panel : panelsOf(p.n)*panel]
 	cols := min(p.n-j, step)
 	at := 0
 	if p.lines != nil {
 		at = group * p.lines.GroupStep
 	}
+	if p.made != nil {
+		from := group*p.n + j
+		p.kernel.codes(*r, codes[at:], b, panel, p.made, from, p.made.Dst[row*p.made.Stride+from:], cols)
+		return
+	}
+	init := p.init(group, j)
 	rows := p.kernel.blockRows / p.kernel.height * p.kernel.height
 	block := *r
 	block.lines, block.width = max(rows/r.width, 1), r.width

@@ -14,7 +14,7 @@ import (
 //go:generate go -C ../../../../internal/asmgen run ./gemm -kernel s16_avx2 -out ../../backend/cpu/internal/gemm/s16_avx2_amd64.s -stubs ../../backend/cpu/internal/gemm/s16_avx2_amd64.go -pkg gemm
 
 func init() {
-	intKernels.Add(isa.AVX512VNNI, intKernel{height: 14, panels: 2, unsigned: true, shift: shiftAVX2, bytes: bytesAVX512VNNI})
+	intKernels.Add(isa.AVX512VNNI, intKernel{height: 14, panels: 2, unsigned: true, shift: shiftAVX2, bytes: bytesAVX512VNNI, codes: codesAVX512VNNI})
 	intKernels.Add(isa.AVX512, intKernel{height: 14, panels: 2, words: wordsAVX512, widen: widenAVX2})
 	intKernels.Add(isa.AVXVNNI, intKernel{height: 6, panels: 1, unsigned: true, shift: shiftAVX2, bytes: bytesAVXVNNI})
 	intKernels.Add(isa.AVX2, intKernel{height: 6, panels: 1, words: wordsAVX2, widen: widenAVX2})
@@ -87,22 +87,31 @@ func runInt[C byte | int16, M uint64 | *int32](kernels []intTiles[C, M], cuts *r
 		tile(uintptr(passes), uintptr(r.groups), &a[at], uintptr(r.stride*size), uintptr(jump*size), uintptr(next*size),
 			uintptr(len(r.taps)), &r.taps[0], &b[0], uintptr(panel), &init[0], &c[row*ldc], uintptr(ldc)*4, mask)
 	}
-	line := 0
-	if i := cuts.pair(r.width); i >= 0 && r.lines > 1 {
-		run(i, r.lines/2, 0, r.line, 2*r.line, 0)
-		line = r.lines &^ 1
+	cuts.each(r, run)
+}
+
+// intCodes is intTile with codes for sums.
+type intCodes func(passes, groups uintptr, a *byte, stride, jump, next, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
+
+var codesKernelsAVX512VNNI = [][2]intCodes{
+	{gemmU8Codes14x16AVX512VNNI, gemmU8Codes14x32AVX512VNNI},
+	{gemmU8Codes8x16AVX512VNNI, gemmU8Codes8x32AVX512VNNI},
+	{gemmU8Codes7x16AVX512VNNI, gemmU8Codes7x32AVX512VNNI},
+	{gemmU8Codes4x16AVX512VNNI, gemmU8Codes4x32AVX512VNNI},
+	{gemmU8Codes2x16AVX512VNNI, gemmU8Codes2x32AVX512VNNI},
+	{gemmU8Codes1x16AVX512VNNI, gemmU8Codes1x32AVX512VNNI},
+}
+
+// codesAVX512VNNI wants at least one group of codes.
+func codesAVX512VNNI(r intRows, a, b []byte, panel int, e *IntCodes, from int, dst []byte, cols int) {
+	panels := ceilDiv(cols, panelChannels)
+	_, _, _ = e.Add[from+panels*panelChannels-1], e.Factor[from+cols-1], dst[(r.count()-1)*e.Stride+cols-1]
+	_, _ = a[r.end()-1], b[panels*panel-1]
+	run := func(i, passes, at, jump, next, row int) {
+		codesKernelsAVX512VNNI[i][panels-1](uintptr(passes), uintptr(r.groups), &a[at], uintptr(r.stride), uintptr(jump), uintptr(next),
+			uintptr(len(r.taps)), &r.taps[0], &b[0], uintptr(panel), &e.Add[from], &dst[row*e.Stride], uintptr(e.Stride), &e.Factor[from], &e.params, maskZMM(cols))
 	}
-	for ; line < r.lines; line++ {
-		x := 0
-		for i := range kernels {
-			passes, h := cuts.passes(r.width, i), cuts.heights[i]
-			if passes == 0 {
-				continue
-			}
-			run(i, passes, line*r.line+x*r.stride, h/2*r.stride, h*r.stride, line*r.width+x)
-			x += passes * h
-		}
-	}
+	cutsZMM.each(r, run)
 }
 
 func bytesAVX512VNNI(r intRows, a []byte, b []byte, panel int, init, c []int32, ldc, cols int) {

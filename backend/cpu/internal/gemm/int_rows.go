@@ -79,3 +79,25 @@ func (c *rowCuts) pair(n int) int {
 	}
 	return -1
 }
+
+// each calls run for the passes that do the rows: of kernel i, from the code at
+// on, jump from the first row to that of the second half and next from pass to
+// pass, all in codes; row is the first one.
+func (c *rowCuts) each(r intRows, run func(i, passes, at, jump, next, row int)) {
+	line := 0
+	if i := c.pair(r.width); i >= 0 && r.lines > 1 {
+		run(i, r.lines/2, 0, r.line, 2*r.line, 0)
+		line = r.lines &^ 1
+	}
+	for ; line < r.lines; line++ {
+		x := 0
+		for i, h := range c.heights {
+			passes := c.passes(r.width, i)
+			if passes == 0 {
+				continue
+			}
+			run(i, passes, line*r.line+x*r.stride, h/2*r.stride, h*r.stride, line*r.width+x)
+			x += passes * h
+		}
+	}
+}

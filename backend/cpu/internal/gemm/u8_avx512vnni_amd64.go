@@ -11,12 +11,26 @@ package gemm
 //go:noescape
 func gemmU8Tile14x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
+// gemmU8Codes14x32AVX512VNNI computes tiles of 14 x 32 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes14x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
+
 // gemmU8Tile14x16AVX512VNNI computes tiles of 14 x 16 sums, passes of them below each other.
 // Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
 // from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
 func gemmU8Tile14x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+
+// gemmU8Codes14x16AVX512VNNI computes tiles of 14 x 16 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes14x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
 
 // gemmU8Tile8x32AVX512VNNI computes tiles of 8 x 32 sums, passes of them below each other.
 // Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
@@ -25,12 +39,26 @@ func gemmU8Tile14x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride u
 //go:noescape
 func gemmU8Tile8x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
+// gemmU8Codes8x32AVX512VNNI computes tiles of 8 x 32 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes8x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
+
 // gemmU8Tile8x16AVX512VNNI computes tiles of 8 x 16 sums, passes of them below each other.
 // Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
 // from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
 func gemmU8Tile8x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+
+// gemmU8Codes8x16AVX512VNNI computes tiles of 8 x 16 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes8x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
 
 // gemmU8Tile7x32AVX512VNNI computes tiles of 7 x 32 sums, passes of them below each other.
 // Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
@@ -39,12 +67,26 @@ func gemmU8Tile8x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride ui
 //go:noescape
 func gemmU8Tile7x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
+// gemmU8Codes7x32AVX512VNNI computes tiles of 7 x 32 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes7x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
+
 // gemmU8Tile7x16AVX512VNNI computes tiles of 7 x 16 sums, passes of them below each other.
 // Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
 // from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
 func gemmU8Tile7x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+
+// gemmU8Codes7x16AVX512VNNI computes tiles of 7 x 16 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes7x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
 
 // gemmU8Tile4x32AVX512VNNI computes tiles of 4 x 32 sums, passes of them below each other.
 // Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
@@ -53,12 +95,26 @@ func gemmU8Tile7x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride ui
 //go:noescape
 func gemmU8Tile4x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
+// gemmU8Codes4x32AVX512VNNI computes tiles of 4 x 32 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes4x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
+
 // gemmU8Tile4x16AVX512VNNI computes tiles of 4 x 16 sums, passes of them below each other.
 // Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
 // from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
 func gemmU8Tile4x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+
+// gemmU8Codes4x16AVX512VNNI computes tiles of 4 x 16 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes4x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
 
 // gemmU8Tile2x32AVX512VNNI computes tiles of 2 x 32 sums, passes of them below each other.
 // Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
@@ -67,12 +123,26 @@ func gemmU8Tile4x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride ui
 //go:noescape
 func gemmU8Tile2x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
+// gemmU8Codes2x32AVX512VNNI computes tiles of 2 x 32 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes2x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
+
 // gemmU8Tile2x16AVX512VNNI computes tiles of 2 x 16 sums, passes of them below each other.
 // Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
 // from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
 func gemmU8Tile2x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+
+// gemmU8Codes2x16AVX512VNNI computes tiles of 2 x 16 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes2x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
 
 // gemmU8Tile1x32AVX512VNNI computes tiles of 1 x 32 sums, passes of them below each other.
 // Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
@@ -81,9 +151,23 @@ func gemmU8Tile2x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride ui
 //go:noescape
 func gemmU8Tile1x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
 
+// gemmU8Codes1x32AVX512VNNI computes tiles of 1 x 32 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes1x32AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
+
 // gemmU8Tile1x16AVX512VNNI computes tiles of 1 x 16 sums, passes of them below each other.
 // Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
 // from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
 //
 //go:noescape
 func gemmU8Tile1x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *int32, ldc uintptr, mask uint64)
+
+// gemmU8Codes1x16AVX512VNNI computes tiles of 1 x 16 codes, passes of them below each other.
+// Strides and offsets are in bytes: from row to row, from the first row to that of the second half, and
+// from pass to pass. passes, taps and groups are at least 1; mask selects the columns to store.
+//
+//go:noescape
+func gemmU8Codes1x16AVX512VNNI(passes uintptr, groups uintptr, a *byte, stride uintptr, jump uintptr, next uintptr, taps uintptr, offsets *int, b *byte, panel uintptr, init *int32, c *byte, ldc uintptr, m *float32, p *[20]uint32, mask uint64)
