@@ -107,3 +107,9 @@
 
 // addv b{d}, v{n}.8b
 #define ADDV8B(d, n) WORD $(0x0E31B800 | (n)<<5 | (d))
+
+// smax v{d}.16b, v{n}.16b, v{m}.16b
+#define SMAX16B(d, n, m) WORD $(0x4E206400 | (m)<<16 | (n)<<5 | (d))
+
+// umax v{d}.16b, v{n}.16b, v{m}.16b
+#define UMAX16B(d, n, m) WORD $(0x6E206400 | (m)<<16 | (n)<<5 | (d))
