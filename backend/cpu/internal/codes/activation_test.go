@@ -209,3 +209,16 @@ func TestMomentsOfNaN(t *testing.T) {
 		}
 	})
 }
+
+func FuzzQuantizeActivation(f *testing.F) {
+	f.Add(uint64(1), uint16(100), uint8(7), float32(0.1), uint8(3), uint8(0), float32(0), float32(6))
+	f.Fuzz(func(t *testing.T, seed uint64, n uint16, channels uint8, scale float32, zero, rule uint8, low, high float32) {
+		if !(low <= high) {
+			return
+		}
+		r := rand.New(rand.NewPCG(seed, 2))
+		c := int(channels)%100 + 1
+		a := Activation{Channels: c, Scale: column(r, c, 2), Shift: column(r, c, 1), Low: low, High: high}
+		checkActivation[uint8](t, rules[int(rule)%len(rules)], &a, reals(r, int(n)%3000+1, 0.1), scale, int32(zero), 0, 255)
+	})
+}
