@@ -197,3 +197,51 @@ func TestFoldKeepsTheResult(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []float32{20, 0}, y.F32())
 }
+
+// TestOverwrites: a gradient takes over the storage of the gradient that it
+// is made of, unless something else reads that later.
+func TestOverwrites(t *testing.T) {
+	ctx := context.Background()
+	const n = 1024
+	build := func(twice bool) *program.Program {
+		g := graph.New()
+		x := g.Param("x", tensor.FromF32(make([]float32, n), n))
+		for i := range n {
+			x.Init().F32()[i] = float32(i%7) - 3
+		}
+		y := g.Apply(backend.Relu{}, x)
+		z := g.Apply(backend.Clip{Lo: -1, Hi: 2}, y)
+		if twice {
+			z = g.Apply(backend.Mul{}, z, y)
+		}
+		g.Output("loss", g.Apply(backend.Reduce{Kind: backend.ReduceSum}, g.Apply(backend.Mul{}, z, z)))
+		require.NoError(t, g.Err())
+		p, err := program.Compile(ctx, g, program.Options{Backend: cpu(t), Mode: graph.Mode{Train: true}, Loss: "loss"})
+		require.NoError(t, err)
+		require.NoError(t, p.Run(ctx))
+		d, err := p.OutputTensor(ctx, "grad.x")
+		require.NoError(t, err)
+		for i, v := range d.F32() {
+			x := float64(i%7) - 3
+			want := 0.0
+			switch {
+			case twice && x >= 2: // (2x)^2
+				want = 8 * x
+			case twice && x > 0: // x^4
+				want = 4 * x * x * x
+			case !twice && x > 0 && x < 2: // x^2
+				want = 2 * x
+			}
+			require.Equal(t, float32(want), v, "element %d, twice %v", i, twice)
+		}
+		m := p.Memory()
+		require.Equal(t, m.Peak.Sum(), m.Arena)
+		return p
+	}
+	shared, apart := build(false), build(true)
+	// Relu, clip, both again, the product, its gradient and the two of its
+	// operands; their sum and the gradients of clip and relu, the last three,
+	// have the storage of the one before.
+	require.EqualValues(t, 8, shared.Memory().Values/(4*n))
+	require.Greater(t, apart.Memory().Values, shared.Memory().Values)
+}

@@ -2,11 +2,19 @@ package cpu
 
 import (
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/channels"
 	"github.com/goqat/goqat/tensor"
 )
 
 func init() {
-	register(backend.Add{}, broadcastKernel(addLoops[float32](), addLoops[float64](), addLoops[int32](), addLoops[int64]()))
+	floats := addLoops[float32]()
+	floats.both = func(z, a, b []float32) {
+		if len(z) > 0 && &z[0] != &a[0] {
+			copy(z, a)
+		}
+		channels.For[float32]().Add(z, b)
+	}
+	register(backend.Add{}, broadcastKernel(floats, addLoops[float64](), addLoops[int32](), addLoops[int64]()))
 }
 
 func addLoops[T tensor.Element]() broadcastLoops[T] {
