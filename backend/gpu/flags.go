@@ -10,10 +10,15 @@ import (
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/cuda"
+	"github.com/goqat/goqat/quant"
 )
 
 // maxFlags is the number of kernels at one time that may raise a flag.
 const maxFlags = 16384
+
+// flagBytes is the size of a flag: two uint32, the number of values of the
+// kernel's own cause, and that of ranges that are none ([quant.ErrRange]).
+const flagBytes = 8
 
 // flags are counters in device memory, one for each kernel that meets data it
 // cannot use: the number of NaN to quantize, or of indices out of range. They are looked at once a step, in Sync, so
@@ -34,11 +39,11 @@ func (f *flags) take(b *Backend, k *bound) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.mem == nil {
-		m, err := b.heap.take(4 * maxFlags)
+		m, err := b.heap.take(flagBytes * maxFlags)
 		if err != nil {
 			return -1, err
 		}
-		h, err := b.c.AllocPinned(4 * maxFlags)
+		h, err := b.c.AllocPinned(flagBytes * maxFlags)
 		if err != nil {
 			b.heap.give(m.block)
 			return -1, err
@@ -56,10 +61,10 @@ func (f *flags) take(b *Backend, k *bound) (int, error) {
 		f.owner = append(f.owner, weak.Pointer[bound]{})
 	}
 	f.owner[i] = weak.Make(k)
-	return i, b.q.Add(k, cuda.Fill32(f.address(i), 0, 4))
+	return i, b.q.Add(k, cuda.Fill(f.address(i), 0, flagBytes))
 }
 
-func (f *flags) address(i int) cuda.Ptr { return f.mem.p + cuda.Ptr(4*i) }
+func (f *flags) address(i int) cuda.Ptr { return f.mem.p + cuda.Ptr(flagBytes*i) }
 
 func (f *flags) give(i int) {
 	if i < 0 {
@@ -86,7 +91,7 @@ func (f *flags) fetch(b *Backend) (uint64, error) {
 	if f.runs == f.seen {
 		return f.runs, nil
 	}
-	return f.runs, b.q.Add(f, cuda.CopyOut(f.host, 0, f.mem.p, 4*len(f.owner)))
+	return f.runs, b.q.Add(f, cuda.CopyOut(f.host, 0, f.mem.p, flagBytes*len(f.owner)))
 }
 
 // String names the copy in errors.
@@ -102,8 +107,9 @@ func (f *flags) check(b *Backend, runs uint64) error {
 	f.seen = runs
 	var err error
 	for i, w := range f.owner {
-		n := binary.NativeEndian.Uint32(f.host.Bytes()[4*i:])
-		if n == 0 {
+		word := f.host.Bytes()[flagBytes*i:]
+		n, ranges := binary.NativeEndian.Uint32(word), binary.NativeEndian.Uint32(word[4:])
+		if n == 0 && ranges == 0 {
 			continue
 		}
 		if err == nil {
@@ -112,6 +118,9 @@ func (f *flags) check(b *Backend, runs uint64) error {
 			if k != nil {
 				cause = k.cause
 			}
+			if n == 0 {
+				n, cause = ranges, quant.ErrRange
+			}
 			err = fmt.Errorf("gpu: %d values: %w", n, cause)
 			if k != nil {
 				err = &backend.KernelError{Kernel: k, Err: &backend.Error{Backend: b.name, Op: k.op.OpName(), In: k.in, Err: err}}
@@ -119,7 +128,7 @@ func (f *flags) check(b *Backend, runs uint64) error {
 		}
 	}
 	if err != nil {
-		if e := b.q.Add(f, cuda.Fill(f.mem.p, 0, 4*len(f.owner))); e != nil {
+		if e := b.q.Add(f, cuda.Fill(f.mem.p, 0, flagBytes*len(f.owner))); e != nil {
 			return b.fault(e)
 		}
 	}

@@ -322,7 +322,8 @@ func (k *build) placeOf(x *Buffer, bytes int) (cuda.Ptr, error) {
 }
 
 // nanFlag returns the address of a uint32 to which the kernel adds the number
-// of NaN that it must quantize; Sync makes them a [backend.ErrNaN].
+// of NaN that it must quantize; Sync makes them a [backend.ErrNaN]. To the
+// uint32 behind it goes the number of ranges that are none (quant.ErrRange).
 func (k *build) nanFlag() (cuda.Ptr, error) { return k.flag(backend.ErrNaN) }
 
 // indexFlag is nanFlag for indices and labels out of range, [backend.ErrIndex].

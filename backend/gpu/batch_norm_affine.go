@@ -1,0 +1,49 @@
+//go:build cuda
+
+package gpu
+
+import (
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/cuda"
+)
+
+func init() {
+	register(backend.BatchNormAffine{}, kernel{module: "batch_norm_affine", types: f32, bind: bindBatchNormAffine})
+}
+
+func bindBatchNormAffine(k *build, op backend.Op, out, in []*Buffer) error {
+	o, n, columns := op.(backend.BatchNormAffine), in[0].numel(), in[1].numel()
+	c := newColumnSum(n/max(columns, 1), columns)
+	parts, err := c.parts(k, 2)
+	if err != nil {
+		return err
+	}
+	affine, err := k.placeOf(out[0], 16*columns)
+	if err != nil {
+		return err
+	}
+	ends, err := k.temporary(int64(8*columns + 12))
+	if err != nil {
+		return err
+	}
+	least, most := ends, ends+cuda.Ptr(4*columns)
+	of, nan := most+cuda.Ptr(4*columns), most+cuda.Ptr(4*columns+8)
+	if columns > 0 {
+		k.command(cuda.Fill32(least, orderedInf, 4*columns))
+		k.command(cuda.Fill32(most, orderedNegInf, 4*columns))
+	}
+	k.command(cuda.Fill32(of, orderedInf, 4))
+	k.command(cuda.Fill32(of+4, orderedNegInf, 4))
+	k.command(cuda.Fill32(nan, 0, 4))
+	if err := k.launch("batch_norm_affine_moments", c.sums(), parts, ends, nan, in[0], int64(c.rows), int64(c.chunk), int32(columns)); err != nil {
+		return err
+	}
+	if err := k.launch("batch_norm_affine", c.totals(), affine, of, in[3], in[4], in[0], in[1], in[2], parts, ends, int32(c.chunks),
+		int64(c.rows), int32(columns), o.Eps, o.Momentum, o.Lo, o.Hi); err != nil {
+		return err
+	}
+	if out[1] == nil {
+		return nil
+	}
+	return k.launch("batch_norm_affine_range", single, out[1], of, nan)
+}

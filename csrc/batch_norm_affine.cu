@@ -1,0 +1,63 @@
+// batch_norm_affine: batch normalization as a factor and an addend a channel, and
+// the range of what it will give, from one reading of x: sums in float64 in two
+// stages, and the extremes of each channel. 4 bytes an element.
+//
+// Targets: 75
+#include "columns.cuh"
+
+// Sums as batch_norm_moments; ends are [2, columns] ordered integers, nan a flag.
+extern "C" __global__ void __launch_bounds__(256) batch_norm_affine_moments(double* parts, u32* ends, u32* nan, const float* x, i64 rows, i64 chunk,
+                                                                            int columns) {
+  float least = __uint_as_float(0x7f800000u), most = -least;
+  u32 bad = 0;
+  column_chunk<2>(parts, rows, chunk, columns, [&](i64 row, int column, double* v) {
+    float f = x[row * columns + column];
+    least = f < least ? f : least;
+    most = f > most ? f : most;
+    bad |= f != f;
+    double d = (double)f - (double)x[column];
+    v[0] = d;
+    v[1] = d * d;
+  });
+  int column = blockIdx.x * column_tile + threadIdx.x % column_tile;
+  if (column >= columns) return;
+  atomicMin(ends + column, ordered(least));
+  atomicMax(ends + columns + column, ordered(most));
+  if (bad) atomicAdd(nan, 1u);
+}
+
+// affine is [4, columns]: scale, shift, mean, inverse deviation. range gets the
+// ends of each column as ordered integers.
+extern "C" __global__ void __launch_bounds__(256) batch_norm_affine(float* affine, u32* range, float* running_mean, float* running_var, const float* x,
+                                                                    const float* gamma, const float* beta, const double* parts, const u32* ends,
+                                                                    int chunks, i64 rows, int columns, float eps, float momentum, float lo, float hi) {
+  int j = blockIdx.x * blockDim.x + threadIdx.x;
+  if (j >= columns) return;
+  double n = (double)rows, mo = (double)momentum;
+  double d = column_total<2>(parts, chunks, columns, 0, j) / n;
+  double m = (double)x[j] + d;
+  double v = fmax(column_total<2>(parts, chunks, columns, 1, j) / n - d * d, 0.0);
+  double inv = 1 / sqrt(v + (double)eps);
+  double a = (double)gamma[j] * inv;
+  float scale = (float)a, shift = (float)((double)beta[j] - m * a);
+  affine[j] = scale;
+  affine[columns + j] = shift;
+  affine[2 * columns + j] = (float)m;
+  affine[3 * columns + j] = (float)inv;
+  double rm = running_mean[j], rv = running_var[j];
+  running_mean[j] = (float)(rm + mo * (m - rm));
+  running_var[j] = (float)(rv + mo * (v * (n / (n - 1)) - rv));
+  float first = from_ordered(ends[j]) * scale + shift, last = from_ordered(ends[columns + j]) * scale + shift;
+  first = first < lo ? lo : first;
+  first = (first > hi ? hi : first) + 0.0f;
+  last = last < lo ? lo : last;
+  last = (last > hi ? hi : last) + 0.0f;
+  atomicMin(range, ordered(fminf(first, last)));
+  atomicMax(range + 1, ordered(fmaxf(first, last)));
+}
+
+extern "C" __global__ void batch_norm_affine_range(float* out, const u32* range, const u32* nan) {
+  float quiet = __uint_as_float(0x7fc00000u);
+  out[0] = nan[0] ? quiet : from_ordered(range[0]);
+  out[1] = nan[0] ? quiet : from_ordered(range[1]);
+}
