@@ -45,8 +45,13 @@ func (f *Family[K]) Add(s Set, kernel K) {
 	f.chosen.Store(nil)
 }
 
-// Kernel returns the kernel in use.
-func (f *Family[K]) Kernel() K { return f.choose().kernel }
+// Kernel returns the kernel in use. It is so short that calls are inlined.
+func (f *Family[K]) Kernel() K {
+	if e := f.chosen.Load(); e != nil {
+		return e.kernel
+	}
+	return f.choose().kernel
+}
 
 // Set returns the instruction set in use.
 func (f *Family[K]) Set() Set { return f.choose().set }
