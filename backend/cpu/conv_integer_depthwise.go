@@ -16,6 +16,9 @@ func (p *codeConv[A]) planDepthwise() {
 		}
 	}
 	p.depth = depthwise.New(parallel, l, p.c, p.layLines, p.epilogue.finish)
+	if p.epilogue.codes != nil {
+		p.depth.MakeCodes(p.epilogue.codes)
+	}
 }
 
 // packDepthwise returns the packed weights, in memory of the scratch, or kept

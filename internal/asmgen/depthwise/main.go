@@ -21,8 +21,10 @@ func main() {
 		pairs()
 	case "avx512vnni":
 		for _, v := range []vector{{64, Z0}, {32, Y0}, {16, X0}} {
-			v.taps()
-			v.three()
+			v.taps(false)
+			v.three(false)
+			v.taps(true)
+			v.three(true)
 		}
 	default:
 		fmt.Fprintf(os.Stderr, "depthwise: no instruction set %q\n", *isa)
@@ -58,10 +60,12 @@ func (v vector) reg(i int) VecPhysical {
 // of them. Those behind hold weights.
 const (
 	sums  = 0
-	codes = 4
+	input = 4
 	mixed = 8
 	quads = 12
 	zero  = 16
+	after = 17
+	flip  = 18
 	kept  = 20
 )
 
@@ -71,16 +75,16 @@ const (
 func (v vector) four(single bool, weights func(k int) Op) {
 	r := v.reg
 	if single { // One tap; the others are zero.
-		VPUNPCKLBW(r(zero), r(codes), r(mixed))
-		VPUNPCKHBW(r(zero), r(codes), r(mixed+1))
+		VPUNPCKLBW(r(zero), r(input), r(mixed))
+		VPUNPCKHBW(r(zero), r(input), r(mixed+1))
 		for i := range 2 {
 			VPUNPCKLWD(r(zero), r(mixed+i), r(quads+2*i))
 			VPUNPCKHWD(r(zero), r(mixed+i), r(quads+2*i+1))
 		}
 	} else {
 		for i := range 2 {
-			VPUNPCKLBW(r(codes+2*i+1), r(codes+2*i), r(mixed+i))
-			VPUNPCKHBW(r(codes+2*i+1), r(codes+2*i), r(mixed+2+i))
+			VPUNPCKLBW(r(input+2*i+1), r(input+2*i), r(mixed+i))
+			VPUNPCKHBW(r(input+2*i+1), r(input+2*i), r(mixed+2+i))
 		}
 		for i := range 2 {
 			VPUNPCKLWD(r(mixed+2*i+1), r(mixed+2*i), r(quads+2*i))
@@ -123,14 +127,27 @@ func (v vector) store(acc Register) {
 
 const layout = "Weights are, for each four taps, four vectors: in 128-bit lane l of vector k, the taps of channels 16*l+4*k to 16*l+4*k+3."
 
+// codesArgs replace acc of the kernels that make codes.
+const codesArgs = "dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)"
+
+// result returns what the kernels of codes, or of sums, add to their name, and
+// their last arguments.
+func result(codes bool) (suffix, args string) {
+	if codes {
+		return "Codes", codesArgs
+	}
+	return "", "acc *int32)"
+}
+
 // taps writes the kernel for any number of taps.
-func (v vector) taps() {
-	name := fmt.Sprintf("taps%dAVX512VNNI", v.bytes)
-	TEXT(name, NOSPLIT, "func(pixels, fours uintptr, x *byte, stride uintptr, offsets *int, w *byte, acc *int32)")
+func (v vector) taps(codes bool) {
+	suffix, args := result(codes)
+	name := fmt.Sprintf("taps%s%dAVX512VNNI", suffix, v.bytes)
+	TEXT(name, NOSPLIT, "func(pixels, fours uintptr, x *byte, stride uintptr, offsets *int, w *byte, "+args)
 	Doc(fmt.Sprintf("%s sums the products of fours times four taps and weights, of %d channels, for pixels that are", name, v.bytes),
 		"stride bytes apart, at least one of each.", layout)
 	Pragma("noescape")
-	pixels, x, stride, acc := arg("pixels"), arg("x"), arg("stride"), arg("acc")
+	pixels, x, stride, out := arg("pixels"), arg("x"), arg("stride"), v.output(codes)
 	Label("pixel")
 	n, offsets, w := arg("fours"), arg("offsets"), arg("w")
 	for k := range 4 {
@@ -140,20 +157,59 @@ func (v vector) taps() {
 	for i := range 4 {
 		at := GP64()
 		MOVQ(Mem{Base: offsets, Disp: 8 * i}, at)
-		VMOVDQU8(Mem{Base: x, Index: at, Scale: 1}, v.reg(codes+i))
+		VMOVDQU8(Mem{Base: x, Index: at, Scale: 1}, v.reg(input+i))
 	}
 	v.four(false, func(k int) Op { return Mem{Base: w, Disp: v.bytes * k} })
 	ADDQ(U8(32), offsets)
 	ADDQ(I32(int32(4*v.bytes)), w)
 	DECQ(n)
 	JNE(LabelRef("four"))
-	v.next(pixels, x, stride, acc)
+	v.next(pixels, x, stride, out)
 }
 
-func (v vector) next(pixels, x, stride, acc Register) {
-	v.store(acc)
+// output writes what the sums of a pixel become.
+func (v vector) output(codes bool) func() {
+	if !codes {
+		acc := arg("acc")
+		return func() {
+			v.store(acc)
+			ADDQ(I32(int32(4*v.bytes)), acc)
+		}
+	}
+	dst, ldd, add, m, p, mask := arg("dst"), arg("ldd"), arg("add"), arg("m"), arg("p"), arg("mask")
+	KMOVQ(mask, K1)
+	r := v.reg
+	VPBROADCASTW(Mem{Base: p}, r(after))
+	VPBROADCASTB(Mem{Base: p, Disp: 4}, r(flip))
+	least, most := r(mixed), r(mixed+1)
+	return func() {
+		VPBROADCASTB(Mem{Base: p, Disp: 8}, least)
+		VPBROADCASTB(Mem{Base: p, Disp: 12}, most)
+		for k := range 4 {
+			x := r(sums + k)
+			VPADDD(Mem{Base: add, Disp: v.bytes * k}, x, x)
+			VCVTDQ2PS(x, x)
+			VMULPS(Mem{Base: m, Disp: v.bytes * k}, x, x)
+			VCVTPS2DQ(x, x)
+		}
+		// Packing lane by lane undoes what interleaving did.
+		for k := range 2 {
+			VPACKSSDW(r(sums+2*k+1), r(sums+2*k), r(quads+k))
+			VPADDSW(r(after), r(quads+k), r(quads+k))
+		}
+		y := r(quads)
+		VPACKUSWB(r(quads+1), y, y)
+		VPMAXUB(least, y, y)
+		VPMINUB(most, y, y)
+		VPXORD(r(flip), y, y)
+		VMOVDQU8(y, K1, Mem{Base: dst})
+		ADDQ(ldd, dst)
+	}
+}
+
+func (v vector) next(pixels, x, stride Register, output func()) {
+	output()
 	ADDQ(stride, x)
-	ADDQ(I32(int32(4*v.bytes)), acc)
 	DECQ(pixels)
 	JNE(LabelRef("pixel"))
 	VZEROUPPER()
@@ -162,16 +218,18 @@ func (v vector) next(pixels, x, stride, acc Register) {
 
 // three writes the kernel for three rows of three taps, whose weights stay in
 // registers.
-func (v vector) three() {
-	name := fmt.Sprintf("three%dAVX512VNNI", v.bytes)
-	TEXT(name, NOSPLIT, "func(pixels uintptr, x *byte, stride, step, line uintptr, w *byte, acc *int32)")
-	Doc(fmt.Sprintf("%s is taps%dAVX512VNNI for taps that are step bytes apart in lines line bytes apart, three of three.", name, v.bytes))
+func (v vector) three(codes bool) {
+	suffix, args := result(codes)
+	name := fmt.Sprintf("three%s%dAVX512VNNI", suffix, v.bytes)
+	TEXT(name, NOSPLIT, "func(pixels uintptr, x *byte, stride, step, line uintptr, w *byte, "+args)
+	Doc(fmt.Sprintf("%s is taps%s%dAVX512VNNI for taps that are step bytes apart in lines line bytes apart, three of three.", name, suffix, v.bytes))
 	Pragma("noescape")
-	pixels, x, stride, step, line, w, acc := arg("pixels"), arg("x"), arg("stride"), arg("step"), arg("line"), arg("w"), arg("acc")
+	pixels, x, stride, step, line, w := arg("pixels"), arg("x"), arg("stride"), arg("step"), arg("line"), arg("w")
 	for k := range 12 {
 		VMOVDQU8(Mem{Base: w, Disp: v.bytes * k}, v.reg(kept+k))
 	}
 	v.clear(zero)
+	out := v.output(codes)
 	Label("pixel")
 	r1, r2 := GP64(), GP64()
 	LEAQ(Mem{Base: x, Index: line, Scale: 1}, r1)
@@ -186,14 +244,14 @@ func (v vector) three() {
 			if b > 0 {
 				m.Index, m.Scale = step, uint8(b)
 			}
-			VMOVDQU8(m, v.reg(codes+tap%4))
+			VMOVDQU8(m, v.reg(input+tap%4))
 			if tap%4 == 3 || tap == 8 {
 				v.four(tap == 8, func(k int) Op { return v.reg(kept + tap/4*4 + k) })
 			}
 			tap++
 		}
 	}
-	v.next(pixels, x, stride, acc)
+	v.next(pixels, x, stride, out)
 }
 
 // pairs writes the kernel of AVX2, for 16 channels.

@@ -49,13 +49,22 @@ type Plan[A gemm.Code] struct {
 	free     chan int
 	body     func(lo, hi int)
 
+	makeCodes func() *gemm.IntCodes
+
 	// The run in progress.
+	made   *gemm.IntCodes
+	add    []int32 // of made, as the kernels want them, block after block
+	m      []float32
 	packed []byte
 	work   []byte
 }
 
 // columns is a block of channels.
-type columns struct{ from, n, width, weights int }
+type columns struct {
+	from, n, width int
+	weights        int // byte of the packed weights
+	at             int // first of the columns of made
+}
 
 // New prepares the convolution of channels channels on lines, of which it uses
 // all but Run and Groups. lay fills dst with the padded codes under the output
@@ -70,7 +79,7 @@ func New[A gemm.Code](par gemm.Parallel, lines gemm.IntLines, channels int, lay 
 	for len(p.taps)%4 != 0 {
 		p.taps = append(p.taps, p.taps[0])
 	}
-	at := 0
+	at, wide := 0, 0
 	for c := 0; c < channels; {
 		width := p.kernel.widths[0]
 		for _, w := range p.kernel.widths {
@@ -79,7 +88,8 @@ func New[A gemm.Code](par gemm.Parallel, lines gemm.IntLines, channels int, lay 
 			}
 		}
 		n := min(channels-c, width)
-		p.blocks = append(p.blocks, columns{c, n, width, at})
+		p.blocks = append(p.blocks, columns{c, n, width, at, wide})
+		wide += width
 		at += roundUp(p.kernel.packed(width, len(lines.Taps)))
 		c += n
 	}
@@ -88,8 +98,23 @@ func New[A gemm.Code](par gemm.Parallel, lines gemm.IntLines, channels int, lay 
 		count := (lines.Width + pixels - 1) / pixels
 		p.piece = (lines.Width + count - 1) / count
 	}
+	p.add, p.m = make([]int32, wide), make([]float32, wide)
 	p.cut()
 	return p
+}
+
+// MakeCodes is [gemm.IntPlan.MakeCodes].
+func (p *Plan[A]) MakeCodes(f func() *gemm.IntCodes) { p.makeCodes = f }
+
+// sort lays out the columns of made for the kernels.
+func (p *Plan[A]) sort() {
+	for i := range p.blocks {
+		b := &p.blocks[i]
+		for c := range b.n {
+			at := b.at + p.kernel.sorted(b.width, c)
+			p.add[at], p.m[at] = p.made.Add[b.from+c], p.made.Factor[b.from+c]
+		}
+	}
 }
 
 func roundUp(n int) int { return (n + alignment - 1) &^ (alignment - 1) }
@@ -151,6 +176,12 @@ func (p *Plan[A]) Pack(dst []byte, w []int8) {
 // Run computes the convolution.
 func (p *Plan[A]) Run(packed, work []byte) {
 	p.packed, p.work = packed[:p.PackedSize()], work[:p.Workspace()]
+	p.made = nil
+	if p.makeCodes != nil && p.kernel.codes != nil {
+		if p.made = p.makeCodes(); p.made != nil {
+			p.sort()
+		}
+	}
 	each := p.tile * p.lines.Width * p.channels * len(p.lines.Taps)
 	p.par(p.lines.Images*p.tiles, max(minWork/max(each, 1), 1), p.body)
 	p.packed, p.work = nil, nil
@@ -182,8 +213,12 @@ func (p *Plan[A]) compute(tile, first, n int, codes []byte, acc []int32) {
 		for line := range n {
 			for x := 0; x < l.Width; x += p.piece {
 				b.pixels, b.x = min(p.piece, l.Width-x), codes[line*l.Line+x*l.Stride+c.from:]
-				p.kernel.run(b)
 				row := (first+line)*l.Width + x
+				if e := p.made; e != nil {
+					p.kernel.codes(b, p.add[c.at:], p.m[c.at:], e.Params(), e.Dst[row*e.Stride+c.from:], e.Stride, c.n)
+					continue
+				}
+				p.kernel.run(b)
 				p.epilogue(gemm.IntBlock{Lo: row, Hi: row + b.pixels, From: c.from, To: c.from + c.n, Acc: acc, Stride: c.width, Tile: tile})
 			}
 		}

@@ -1,6 +1,7 @@
 package depthwise
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -148,5 +149,60 @@ func TestAllocations(t *testing.T) {
 		p := New(serial, random(r, 40), 40, func([]int8, int, int) {}, func(gemm.IntBlock) {})
 		packed, work := aligned(p.PackedSize()), aligned(p.Workspace())
 		require.Zero(t, testing.AllocsPerRun(10, func() { p.Run(packed, work) }))
+	})
+}
+
+// TestMakeCodes: kernels that make codes round the sums as they say.
+func TestMakeCodes(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 8))
+		for channels := 1; channels <= 140; channels++ {
+			l := random(r, channels)
+			laid := (l.Lines-1)*l.Line + (l.Width-1)*l.Stride + slices.Max(l.Taps) + channels
+			x, w := make([]int8, l.Images*laid), make([]int8, len(l.Taps)*channels)
+			for i := range x {
+				x[i] = int8(r.Uint32())
+			}
+			for i := range w {
+				w[i] = int8(r.Uint32())
+			}
+			rows := l.Images * l.Lines * l.Width
+			e := &gemm.IntCodes{Add: make([]int32, channels+16), Factor: make([]float32, channels+16), Dst: make([]byte, rows*channels), Stride: channels}
+			for c := range channels {
+				e.Add[c], e.Factor[c] = r.Int32N(1<<16)-1<<15, float32(r.NormFloat64())*0.01
+			}
+			zero, lo, hi, flip := 100+r.Int32N(50), r.Int32N(20), 200+r.Int32N(56), uint8(0x80*r.IntN(2))
+			e.Bounds(zero, lo, hi, flip)
+			want, sums := make([]byte, rows*channels), 0
+			run := func(make bool) {
+				p := New(serial, l, channels, func(dst []int8, lo, hi int) {
+					copy(dst, x[lo/l.Lines*laid+lo%l.Lines*l.Line:])
+				}, func(b gemm.IntBlock) {
+					sums++
+					for r := b.Lo; r < b.Hi; r++ {
+						for i, v := range b.Row(r) {
+							c := b.From + i
+							code := int32(math.RoundToEven(float64(float32(v+e.Add[c])*e.Factor[c]))) + zero
+							want[r*channels+c] = byte(min(max(code, lo), hi)) ^ flip
+						}
+					}
+				})
+				if make {
+					p.MakeCodes(func() *gemm.IntCodes { return e })
+				}
+				packed := aligned(p.PackedSize())
+				p.Pack(packed, w)
+				p.Run(packed, aligned(p.Workspace()))
+			}
+			run(false)
+			sums = 0
+			run(true)
+			if kernels.Kernel().codes == nil {
+				require.NotZero(t, sums)
+				continue
+			}
+			require.Zero(t, sums)
+			require.Equal(t, want, e.Dst, "%+v channels %d", l, channels)
+		}
 	})
 }

@@ -11,6 +11,11 @@ type kernel struct {
 	// channels] to dst, which is zero.
 	pack func(dst []byte, w []int8, channels, c, n, width, taps int)
 	run  func(b block)
+	// codes is run that writes the codes of the sums, nil where there is none:
+	// n of each pixel, ldd bytes apart, with columns in the order that sorted
+	// puts them in.
+	codes  func(b block, add []int32, m []float32, p *[4]uint32, dst []byte, ldd, n int)
+	sorted func(width, c int) int
 }
 
 // block is a call of a kernel: acc[p*width+c] becomes, for each of pixels and

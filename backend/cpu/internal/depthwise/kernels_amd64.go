@@ -9,7 +9,7 @@ import "github.com/goqat/goqat/backend/cpu/internal/isa"
 
 func init() {
 	kernels.Add(isa.AVX2, kernel{widths: []int{16}, packed: packedPairs, pack: packPairs, run: runAVX2})
-	kernels.Add(isa.AVX512VNNI, kernel{widths: []int{64, 32, 16}, packed: packedFours, pack: packFours, run: runAVX512VNNI})
+	kernels.Add(isa.AVX512VNNI, kernel{widths: []int{64, 32, 16}, packed: packedFours, pack: packFours, run: runAVX512VNNI, codes: codesAVX512VNNI, sorted: sortedFours})
 }
 
 func packedPairs(_, taps int) int { return (taps + 1) / 2 * 64 }
@@ -71,5 +71,36 @@ func runAVX512VNNI(b block) {
 		taps32AVX512VNNI(pixels, fours, x, stride, &b.taps[0], w, acc)
 	default:
 		taps16AVX512VNNI(pixels, fours, x, stride, &b.taps[0], w, acc)
+	}
+}
+
+// sortedFours returns where channel c of a block has its lane.
+func sortedFours(width, c int) int { return c%16/4*(width/4) + c/16*4 + c%4 }
+
+func codesAVX512VNNI(b block, add []int32, m []float32, p *[4]uint32, dst []byte, ldd, n int) {
+	_, _ = b.x[b.end()-1], b.w[packedFours(b.width, b.real)-1]
+	_, _, _ = dst[(b.pixels-1)*ldd+n-1], add[b.width-1], m[b.width-1]
+	pixels, x, stride, w, d, l := uintptr(b.pixels), &b.x[0], uintptr(b.stride), &b.w[0], &dst[0], uintptr(ldd)
+	f, o, mask := &add[0], &m[0], ^uint64(0)>>(64-n)
+	if step, line, ok := b.three(); ok {
+		s, t := uintptr(step), uintptr(line)
+		switch b.width {
+		case 64:
+			threeCodes64AVX512VNNI(pixels, x, stride, s, t, w, d, l, f, o, p, mask)
+		case 32:
+			threeCodes32AVX512VNNI(pixels, x, stride, s, t, w, d, l, f, o, p, mask)
+		default:
+			threeCodes16AVX512VNNI(pixels, x, stride, s, t, w, d, l, f, o, p, mask)
+		}
+		return
+	}
+	fours := uintptr(len(b.taps) / 4)
+	switch b.width {
+	case 64:
+		tapsCodes64AVX512VNNI(pixels, fours, x, stride, &b.taps[0], w, d, l, f, o, p, mask)
+	case 32:
+		tapsCodes32AVX512VNNI(pixels, fours, x, stride, &b.taps[0], w, d, l, f, o, p, mask)
+	default:
+		tapsCodes16AVX512VNNI(pixels, fours, x, stride, &b.taps[0], w, d, l, f, o, p, mask)
 	}
 }

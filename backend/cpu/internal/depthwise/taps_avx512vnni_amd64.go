@@ -16,6 +16,18 @@ func taps64AVX512VNNI(pixels uintptr, fours uintptr, x *byte, stride uintptr, of
 //go:noescape
 func three64AVX512VNNI(pixels uintptr, x *byte, stride uintptr, step uintptr, line uintptr, w *byte, acc *int32)
 
+// tapsCodes64AVX512VNNI sums the products of fours times four taps and weights, of 64 channels, for pixels that are
+// stride bytes apart, at least one of each.
+// Weights are, for each four taps, four vectors: in 128-bit lane l of vector k, the taps of channels 16*l+4*k to 16*l+4*k+3.
+//
+//go:noescape
+func tapsCodes64AVX512VNNI(pixels uintptr, fours uintptr, x *byte, stride uintptr, offsets *int, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)
+
+// threeCodes64AVX512VNNI is tapsCodes64AVX512VNNI for taps that are step bytes apart in lines line bytes apart, three of three.
+//
+//go:noescape
+func threeCodes64AVX512VNNI(pixels uintptr, x *byte, stride uintptr, step uintptr, line uintptr, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)
+
 // taps32AVX512VNNI sums the products of fours times four taps and weights, of 32 channels, for pixels that are
 // stride bytes apart, at least one of each.
 // Weights are, for each four taps, four vectors: in 128-bit lane l of vector k, the taps of channels 16*l+4*k to 16*l+4*k+3.
@@ -28,6 +40,18 @@ func taps32AVX512VNNI(pixels uintptr, fours uintptr, x *byte, stride uintptr, of
 //go:noescape
 func three32AVX512VNNI(pixels uintptr, x *byte, stride uintptr, step uintptr, line uintptr, w *byte, acc *int32)
 
+// tapsCodes32AVX512VNNI sums the products of fours times four taps and weights, of 32 channels, for pixels that are
+// stride bytes apart, at least one of each.
+// Weights are, for each four taps, four vectors: in 128-bit lane l of vector k, the taps of channels 16*l+4*k to 16*l+4*k+3.
+//
+//go:noescape
+func tapsCodes32AVX512VNNI(pixels uintptr, fours uintptr, x *byte, stride uintptr, offsets *int, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)
+
+// threeCodes32AVX512VNNI is tapsCodes32AVX512VNNI for taps that are step bytes apart in lines line bytes apart, three of three.
+//
+//go:noescape
+func threeCodes32AVX512VNNI(pixels uintptr, x *byte, stride uintptr, step uintptr, line uintptr, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)
+
 // taps16AVX512VNNI sums the products of fours times four taps and weights, of 16 channels, for pixels that are
 // stride bytes apart, at least one of each.
 // Weights are, for each four taps, four vectors: in 128-bit lane l of vector k, the taps of channels 16*l+4*k to 16*l+4*k+3.
@@ -39,3 +63,15 @@ func taps16AVX512VNNI(pixels uintptr, fours uintptr, x *byte, stride uintptr, of
 //
 //go:noescape
 func three16AVX512VNNI(pixels uintptr, x *byte, stride uintptr, step uintptr, line uintptr, w *byte, acc *int32)
+
+// tapsCodes16AVX512VNNI sums the products of fours times four taps and weights, of 16 channels, for pixels that are
+// stride bytes apart, at least one of each.
+// Weights are, for each four taps, four vectors: in 128-bit lane l of vector k, the taps of channels 16*l+4*k to 16*l+4*k+3.
+//
+//go:noescape
+func tapsCodes16AVX512VNNI(pixels uintptr, fours uintptr, x *byte, stride uintptr, offsets *int, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)
+
+// threeCodes16AVX512VNNI is tapsCodes16AVX512VNNI for taps that are step bytes apart in lines line bytes apart, three of three.
+//
+//go:noescape
+func threeCodes16AVX512VNNI(pixels uintptr, x *byte, stride uintptr, step uintptr, line uintptr, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)

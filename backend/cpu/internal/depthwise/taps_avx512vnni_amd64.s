@@ -58,8 +58,8 @@ four:
 	VMOVDQU32  Z13, 64(BX)
 	VMOVDQU32  Z14, 128(BX)
 	VMOVDQU32  Z15, 192(BX)
-	ADDQ       DX, CX
 	ADDQ       $+256, BX
+	ADDQ       DX, CX
 	DECQ       AX
 	JNE        pixel
 	VZEROUPPER
@@ -74,7 +74,6 @@ TEXT ·three64AVX512VNNI(SB), NOSPLIT, $0-56
 	MOVQ     step+24(FP), BX
 	MOVQ     line+32(FP), SI
 	MOVQ     w+40(FP), DI
-	MOVQ     acc+48(FP), R8
 	VMOVDQU8 (DI), Z20
 	VMOVDQU8 64(DI), Z21
 	VMOVDQU8 128(DI), Z22
@@ -88,9 +87,10 @@ TEXT ·three64AVX512VNNI(SB), NOSPLIT, $0-56
 	VMOVDQU8 640(DI), Z30
 	VMOVDQU8 704(DI), Z31
 	VPXORD   Z16, Z16, Z16
+	MOVQ     acc+48(FP), DI
 
 pixel:
-	LEAQ       (CX)(SI*1), DI
+	LEAQ       (CX)(SI*1), R8
 	LEAQ       (CX)(SI*2), R9
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
@@ -99,7 +99,7 @@ pixel:
 	VMOVDQU8   (CX), Z4
 	VMOVDQU8   (CX)(BX*1), Z5
 	VMOVDQU8   (CX)(BX*2), Z6
-	VMOVDQU8   (DI), Z7
+	VMOVDQU8   (R8), Z7
 	VPUNPCKLBW Z5, Z4, Z8
 	VPUNPCKHBW Z5, Z4, Z10
 	VPUNPCKLBW Z7, Z6, Z9
@@ -112,8 +112,8 @@ pixel:
 	VPDPBUSD   Z21, Z13, Z1
 	VPDPBUSD   Z22, Z14, Z2
 	VPDPBUSD   Z23, Z15, Z3
-	VMOVDQU8   (DI)(BX*1), Z4
-	VMOVDQU8   (DI)(BX*2), Z5
+	VMOVDQU8   (R8)(BX*1), Z4
+	VMOVDQU8   (R8)(BX*2), Z5
 	VMOVDQU8   (R9), Z6
 	VMOVDQU8   (R9)(BX*1), Z7
 	VPUNPCKLBW Z5, Z4, Z8
@@ -147,14 +147,214 @@ pixel:
 	VSHUFI32X4 $0x88, Z11, Z9, Z13
 	VSHUFI32X4 $0xdd, Z10, Z8, Z14
 	VSHUFI32X4 $0xdd, Z11, Z9, Z15
-	VMOVDQU32  Z12, (R8)
-	VMOVDQU32  Z13, 64(R8)
-	VMOVDQU32  Z14, 128(R8)
-	VMOVDQU32  Z15, 192(R8)
+	VMOVDQU32  Z12, (DI)
+	VMOVDQU32  Z13, 64(DI)
+	VMOVDQU32  Z14, 128(DI)
+	VMOVDQU32  Z15, 192(DI)
+	ADDQ       $+256, DI
 	ADDQ       DX, CX
-	ADDQ       $+256, R8
 	DECQ       AX
 	JNE        pixel
+	VZEROUPPER
+	RET
+
+// func tapsCodes64AVX512VNNI(pixels uintptr, fours uintptr, x *byte, stride uintptr, offsets *int, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
+TEXT ·tapsCodes64AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ         pixels+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         stride+24(FP), DX
+	MOVQ         dst+48(FP), BX
+	MOVQ         ldd+56(FP), SI
+	MOVQ         add+64(FP), DI
+	MOVQ         m+72(FP), R8
+	MOVQ         p+80(FP), R9
+	MOVQ         mask+88(FP), R10
+	KMOVQ        R10, K1
+	VPBROADCASTW (R9), Z17
+	VPBROADCASTB 4(R9), Z18
+
+pixel:
+	MOVQ   fours+8(FP), R10
+	MOVQ   offsets+32(FP), R11
+	MOVQ   w+40(FP), R12
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+four:
+	MOVQ         (R11), R13
+	VMOVDQU8     (CX)(R13*1), Z4
+	MOVQ         8(R11), R13
+	VMOVDQU8     (CX)(R13*1), Z5
+	MOVQ         16(R11), R13
+	VMOVDQU8     (CX)(R13*1), Z6
+	MOVQ         24(R11), R13
+	VMOVDQU8     (CX)(R13*1), Z7
+	VPUNPCKLBW   Z5, Z4, Z8
+	VPUNPCKHBW   Z5, Z4, Z10
+	VPUNPCKLBW   Z7, Z6, Z9
+	VPUNPCKHBW   Z7, Z6, Z11
+	VPUNPCKLWD   Z9, Z8, Z12
+	VPUNPCKHWD   Z9, Z8, Z13
+	VPUNPCKLWD   Z11, Z10, Z14
+	VPUNPCKHWD   Z11, Z10, Z15
+	VPDPBUSD     (R12), Z12, Z0
+	VPDPBUSD     64(R12), Z13, Z1
+	VPDPBUSD     128(R12), Z14, Z2
+	VPDPBUSD     192(R12), Z15, Z3
+	ADDQ         $0x20, R11
+	ADDQ         $+256, R12
+	DECQ         R10
+	JNE          four
+	VPBROADCASTB 8(R9), Z8
+	VPBROADCASTB 12(R9), Z9
+	VPADDD       (DI), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       (R8), Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       64(DI), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       64(R8), Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       128(DI), Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       128(R8), Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       192(DI), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       192(R8), Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPACKSSDW    Z1, Z0, Z12
+	VPADDSW      Z17, Z12, Z12
+	VPACKSSDW    Z3, Z2, Z13
+	VPADDSW      Z17, Z13, Z13
+	VPACKUSWB    Z13, Z12, Z12
+	VPMAXUB      Z8, Z12, Z12
+	VPMINUB      Z9, Z12, Z12
+	VPXORD       Z18, Z12, Z12
+	VMOVDQU8     Z12, K1, (BX)
+	ADDQ         SI, BX
+	ADDQ         DX, CX
+	DECQ         AX
+	JNE          pixel
+	VZEROUPPER
+	RET
+
+// func threeCodes64AVX512VNNI(pixels uintptr, x *byte, stride uintptr, step uintptr, line uintptr, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
+TEXT ·threeCodes64AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ         pixels+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         step+24(FP), BX
+	MOVQ         line+32(FP), SI
+	MOVQ         w+40(FP), DI
+	VMOVDQU8     (DI), Z20
+	VMOVDQU8     64(DI), Z21
+	VMOVDQU8     128(DI), Z22
+	VMOVDQU8     192(DI), Z23
+	VMOVDQU8     256(DI), Z24
+	VMOVDQU8     320(DI), Z25
+	VMOVDQU8     384(DI), Z26
+	VMOVDQU8     448(DI), Z27
+	VMOVDQU8     512(DI), Z28
+	VMOVDQU8     576(DI), Z29
+	VMOVDQU8     640(DI), Z30
+	VMOVDQU8     704(DI), Z31
+	VPXORD       Z16, Z16, Z16
+	MOVQ         dst+48(FP), DI
+	MOVQ         ldd+56(FP), R8
+	MOVQ         add+64(FP), R9
+	MOVQ         m+72(FP), R10
+	MOVQ         p+80(FP), R11
+	MOVQ         mask+88(FP), R12
+	KMOVQ        R12, K1
+	VPBROADCASTW (R11), Z17
+	VPBROADCASTB 4(R11), Z18
+
+pixel:
+	LEAQ         (CX)(SI*1), R12
+	LEAQ         (CX)(SI*2), R13
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VMOVDQU8     (CX), Z4
+	VMOVDQU8     (CX)(BX*1), Z5
+	VMOVDQU8     (CX)(BX*2), Z6
+	VMOVDQU8     (R12), Z7
+	VPUNPCKLBW   Z5, Z4, Z8
+	VPUNPCKHBW   Z5, Z4, Z10
+	VPUNPCKLBW   Z7, Z6, Z9
+	VPUNPCKHBW   Z7, Z6, Z11
+	VPUNPCKLWD   Z9, Z8, Z12
+	VPUNPCKHWD   Z9, Z8, Z13
+	VPUNPCKLWD   Z11, Z10, Z14
+	VPUNPCKHWD   Z11, Z10, Z15
+	VPDPBUSD     Z20, Z12, Z0
+	VPDPBUSD     Z21, Z13, Z1
+	VPDPBUSD     Z22, Z14, Z2
+	VPDPBUSD     Z23, Z15, Z3
+	VMOVDQU8     (R12)(BX*1), Z4
+	VMOVDQU8     (R12)(BX*2), Z5
+	VMOVDQU8     (R13), Z6
+	VMOVDQU8     (R13)(BX*1), Z7
+	VPUNPCKLBW   Z5, Z4, Z8
+	VPUNPCKHBW   Z5, Z4, Z10
+	VPUNPCKLBW   Z7, Z6, Z9
+	VPUNPCKHBW   Z7, Z6, Z11
+	VPUNPCKLWD   Z9, Z8, Z12
+	VPUNPCKHWD   Z9, Z8, Z13
+	VPUNPCKLWD   Z11, Z10, Z14
+	VPUNPCKHWD   Z11, Z10, Z15
+	VPDPBUSD     Z24, Z12, Z0
+	VPDPBUSD     Z25, Z13, Z1
+	VPDPBUSD     Z26, Z14, Z2
+	VPDPBUSD     Z27, Z15, Z3
+	VMOVDQU8     (R13)(BX*2), Z4
+	VPUNPCKLBW   Z16, Z4, Z8
+	VPUNPCKHBW   Z16, Z4, Z9
+	VPUNPCKLWD   Z16, Z8, Z12
+	VPUNPCKHWD   Z16, Z8, Z13
+	VPUNPCKLWD   Z16, Z9, Z14
+	VPUNPCKHWD   Z16, Z9, Z15
+	VPDPBUSD     Z28, Z12, Z0
+	VPDPBUSD     Z29, Z13, Z1
+	VPDPBUSD     Z30, Z14, Z2
+	VPDPBUSD     Z31, Z15, Z3
+	VPBROADCASTB 8(R11), Z8
+	VPBROADCASTB 12(R11), Z9
+	VPADDD       (R9), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       (R10), Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VPADDD       64(R9), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       64(R10), Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPADDD       128(R9), Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       128(R10), Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPADDD       192(R9), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       192(R10), Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPACKSSDW    Z1, Z0, Z12
+	VPADDSW      Z17, Z12, Z12
+	VPACKSSDW    Z3, Z2, Z13
+	VPADDSW      Z17, Z13, Z13
+	VPACKUSWB    Z13, Z12, Z12
+	VPMAXUB      Z8, Z12, Z12
+	VPMINUB      Z9, Z12, Z12
+	VPXORD       Z18, Z12, Z12
+	VMOVDQU8     Z12, K1, (DI)
+	ADDQ         R8, DI
+	ADDQ         DX, CX
+	DECQ         AX
+	JNE          pixel
 	VZEROUPPER
 	RET
 
@@ -208,8 +408,8 @@ four:
 	VMOVDQU32  Y9, 32(BX)
 	VMOVDQU32  Y10, 64(BX)
 	VMOVDQU32  Y11, 96(BX)
-	ADDQ       DX, CX
 	ADDQ       $+128, BX
+	ADDQ       DX, CX
 	DECQ       AX
 	JNE        pixel
 	VZEROUPPER
@@ -224,7 +424,6 @@ TEXT ·three32AVX512VNNI(SB), NOSPLIT, $0-56
 	MOVQ     step+24(FP), BX
 	MOVQ     line+32(FP), SI
 	MOVQ     w+40(FP), DI
-	MOVQ     acc+48(FP), R8
 	VMOVDQU8 (DI), Y20
 	VMOVDQU8 32(DI), Y21
 	VMOVDQU8 64(DI), Y22
@@ -238,9 +437,10 @@ TEXT ·three32AVX512VNNI(SB), NOSPLIT, $0-56
 	VMOVDQU8 320(DI), Y30
 	VMOVDQU8 352(DI), Y31
 	VPXORD   Y16, Y16, Y16
+	MOVQ     acc+48(FP), DI
 
 pixel:
-	LEAQ       (CX)(SI*1), DI
+	LEAQ       (CX)(SI*1), R8
 	LEAQ       (CX)(SI*2), R9
 	VPXORD     Y0, Y0, Y0
 	VPXORD     Y1, Y1, Y1
@@ -249,7 +449,7 @@ pixel:
 	VMOVDQU8   (CX), Y4
 	VMOVDQU8   (CX)(BX*1), Y5
 	VMOVDQU8   (CX)(BX*2), Y6
-	VMOVDQU8   (DI), Y7
+	VMOVDQU8   (R8), Y7
 	VPUNPCKLBW Y5, Y4, Y8
 	VPUNPCKHBW Y5, Y4, Y10
 	VPUNPCKLBW Y7, Y6, Y9
@@ -262,8 +462,8 @@ pixel:
 	VPDPBUSD   Y21, Y13, Y1
 	VPDPBUSD   Y22, Y14, Y2
 	VPDPBUSD   Y23, Y15, Y3
-	VMOVDQU8   (DI)(BX*1), Y4
-	VMOVDQU8   (DI)(BX*2), Y5
+	VMOVDQU8   (R8)(BX*1), Y4
+	VMOVDQU8   (R8)(BX*2), Y5
 	VMOVDQU8   (R9), Y6
 	VMOVDQU8   (R9)(BX*1), Y7
 	VPUNPCKLBW Y5, Y4, Y8
@@ -293,14 +493,214 @@ pixel:
 	VPERM2I128 $0x20, Y3, Y2, Y9
 	VPERM2I128 $0x31, Y1, Y0, Y10
 	VPERM2I128 $0x31, Y3, Y2, Y11
-	VMOVDQU32  Y8, (R8)
-	VMOVDQU32  Y9, 32(R8)
-	VMOVDQU32  Y10, 64(R8)
-	VMOVDQU32  Y11, 96(R8)
+	VMOVDQU32  Y8, (DI)
+	VMOVDQU32  Y9, 32(DI)
+	VMOVDQU32  Y10, 64(DI)
+	VMOVDQU32  Y11, 96(DI)
+	ADDQ       $+128, DI
 	ADDQ       DX, CX
-	ADDQ       $+128, R8
 	DECQ       AX
 	JNE        pixel
+	VZEROUPPER
+	RET
+
+// func tapsCodes32AVX512VNNI(pixels uintptr, fours uintptr, x *byte, stride uintptr, offsets *int, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·tapsCodes32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ         pixels+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         stride+24(FP), DX
+	MOVQ         dst+48(FP), BX
+	MOVQ         ldd+56(FP), SI
+	MOVQ         add+64(FP), DI
+	MOVQ         m+72(FP), R8
+	MOVQ         p+80(FP), R9
+	MOVQ         mask+88(FP), R10
+	KMOVQ        R10, K1
+	VPBROADCASTW (R9), Y17
+	VPBROADCASTB 4(R9), Y18
+
+pixel:
+	MOVQ   fours+8(FP), R10
+	MOVQ   offsets+32(FP), R11
+	MOVQ   w+40(FP), R12
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+
+four:
+	MOVQ         (R11), R13
+	VMOVDQU8     (CX)(R13*1), Y4
+	MOVQ         8(R11), R13
+	VMOVDQU8     (CX)(R13*1), Y5
+	MOVQ         16(R11), R13
+	VMOVDQU8     (CX)(R13*1), Y6
+	MOVQ         24(R11), R13
+	VMOVDQU8     (CX)(R13*1), Y7
+	VPUNPCKLBW   Y5, Y4, Y8
+	VPUNPCKHBW   Y5, Y4, Y10
+	VPUNPCKLBW   Y7, Y6, Y9
+	VPUNPCKHBW   Y7, Y6, Y11
+	VPUNPCKLWD   Y9, Y8, Y12
+	VPUNPCKHWD   Y9, Y8, Y13
+	VPUNPCKLWD   Y11, Y10, Y14
+	VPUNPCKHWD   Y11, Y10, Y15
+	VPDPBUSD     (R12), Y12, Y0
+	VPDPBUSD     32(R12), Y13, Y1
+	VPDPBUSD     64(R12), Y14, Y2
+	VPDPBUSD     96(R12), Y15, Y3
+	ADDQ         $0x20, R11
+	ADDQ         $+128, R12
+	DECQ         R10
+	JNE          four
+	VPBROADCASTB 8(R9), Y8
+	VPBROADCASTB 12(R9), Y9
+	VPADDD       (DI), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (R8), Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       32(DI), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       32(R8), Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       64(DI), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       64(R8), Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPADDD       96(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(R8), Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y1, Y0, Y12
+	VPADDSW      Y17, Y12, Y12
+	VPACKSSDW    Y3, Y2, Y13
+	VPADDSW      Y17, Y13, Y13
+	VPACKUSWB    Y13, Y12, Y12
+	VPMAXUB      Y8, Y12, Y12
+	VPMINUB      Y9, Y12, Y12
+	VPXORD       Y18, Y12, Y12
+	VMOVDQU8     Y12, K1, (BX)
+	ADDQ         SI, BX
+	ADDQ         DX, CX
+	DECQ         AX
+	JNE          pixel
+	VZEROUPPER
+	RET
+
+// func threeCodes32AVX512VNNI(pixels uintptr, x *byte, stride uintptr, step uintptr, line uintptr, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·threeCodes32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ         pixels+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         step+24(FP), BX
+	MOVQ         line+32(FP), SI
+	MOVQ         w+40(FP), DI
+	VMOVDQU8     (DI), Y20
+	VMOVDQU8     32(DI), Y21
+	VMOVDQU8     64(DI), Y22
+	VMOVDQU8     96(DI), Y23
+	VMOVDQU8     128(DI), Y24
+	VMOVDQU8     160(DI), Y25
+	VMOVDQU8     192(DI), Y26
+	VMOVDQU8     224(DI), Y27
+	VMOVDQU8     256(DI), Y28
+	VMOVDQU8     288(DI), Y29
+	VMOVDQU8     320(DI), Y30
+	VMOVDQU8     352(DI), Y31
+	VPXORD       Y16, Y16, Y16
+	MOVQ         dst+48(FP), DI
+	MOVQ         ldd+56(FP), R8
+	MOVQ         add+64(FP), R9
+	MOVQ         m+72(FP), R10
+	MOVQ         p+80(FP), R11
+	MOVQ         mask+88(FP), R12
+	KMOVQ        R12, K1
+	VPBROADCASTW (R11), Y17
+	VPBROADCASTB 4(R11), Y18
+
+pixel:
+	LEAQ         (CX)(SI*1), R12
+	LEAQ         (CX)(SI*2), R13
+	VPXORD       Y0, Y0, Y0
+	VPXORD       Y1, Y1, Y1
+	VPXORD       Y2, Y2, Y2
+	VPXORD       Y3, Y3, Y3
+	VMOVDQU8     (CX), Y4
+	VMOVDQU8     (CX)(BX*1), Y5
+	VMOVDQU8     (CX)(BX*2), Y6
+	VMOVDQU8     (R12), Y7
+	VPUNPCKLBW   Y5, Y4, Y8
+	VPUNPCKHBW   Y5, Y4, Y10
+	VPUNPCKLBW   Y7, Y6, Y9
+	VPUNPCKHBW   Y7, Y6, Y11
+	VPUNPCKLWD   Y9, Y8, Y12
+	VPUNPCKHWD   Y9, Y8, Y13
+	VPUNPCKLWD   Y11, Y10, Y14
+	VPUNPCKHWD   Y11, Y10, Y15
+	VPDPBUSD     Y20, Y12, Y0
+	VPDPBUSD     Y21, Y13, Y1
+	VPDPBUSD     Y22, Y14, Y2
+	VPDPBUSD     Y23, Y15, Y3
+	VMOVDQU8     (R12)(BX*1), Y4
+	VMOVDQU8     (R12)(BX*2), Y5
+	VMOVDQU8     (R13), Y6
+	VMOVDQU8     (R13)(BX*1), Y7
+	VPUNPCKLBW   Y5, Y4, Y8
+	VPUNPCKHBW   Y5, Y4, Y10
+	VPUNPCKLBW   Y7, Y6, Y9
+	VPUNPCKHBW   Y7, Y6, Y11
+	VPUNPCKLWD   Y9, Y8, Y12
+	VPUNPCKHWD   Y9, Y8, Y13
+	VPUNPCKLWD   Y11, Y10, Y14
+	VPUNPCKHWD   Y11, Y10, Y15
+	VPDPBUSD     Y24, Y12, Y0
+	VPDPBUSD     Y25, Y13, Y1
+	VPDPBUSD     Y26, Y14, Y2
+	VPDPBUSD     Y27, Y15, Y3
+	VMOVDQU8     (R13)(BX*2), Y4
+	VPUNPCKLBW   Y16, Y4, Y8
+	VPUNPCKHBW   Y16, Y4, Y9
+	VPUNPCKLWD   Y16, Y8, Y12
+	VPUNPCKHWD   Y16, Y8, Y13
+	VPUNPCKLWD   Y16, Y9, Y14
+	VPUNPCKHWD   Y16, Y9, Y15
+	VPDPBUSD     Y28, Y12, Y0
+	VPDPBUSD     Y29, Y13, Y1
+	VPDPBUSD     Y30, Y14, Y2
+	VPDPBUSD     Y31, Y15, Y3
+	VPBROADCASTB 8(R11), Y8
+	VPBROADCASTB 12(R11), Y9
+	VPADDD       (R9), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       32(R9), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       64(R9), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       64(R10), Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPADDD       96(R9), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(R10), Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y1, Y0, Y12
+	VPADDSW      Y17, Y12, Y12
+	VPACKSSDW    Y3, Y2, Y13
+	VPADDSW      Y17, Y13, Y13
+	VPACKUSWB    Y13, Y12, Y12
+	VPMAXUB      Y8, Y12, Y12
+	VPMINUB      Y9, Y12, Y12
+	VPXORD       Y18, Y12, Y12
+	VMOVDQU8     Y12, K1, (DI)
+	ADDQ         R8, DI
+	ADDQ         DX, CX
+	DECQ         AX
+	JNE          pixel
 	VZEROUPPER
 	RET
 
@@ -350,8 +750,8 @@ four:
 	VMOVDQU32  X1, 16(BX)
 	VMOVDQU32  X2, 32(BX)
 	VMOVDQU32  X3, 48(BX)
-	ADDQ       DX, CX
 	ADDQ       $+64, BX
+	ADDQ       DX, CX
 	DECQ       AX
 	JNE        pixel
 	VZEROUPPER
@@ -366,7 +766,6 @@ TEXT ·three16AVX512VNNI(SB), NOSPLIT, $0-56
 	MOVQ     step+24(FP), BX
 	MOVQ     line+32(FP), SI
 	MOVQ     w+40(FP), DI
-	MOVQ     acc+48(FP), R8
 	VMOVDQU8 (DI), X20
 	VMOVDQU8 16(DI), X21
 	VMOVDQU8 32(DI), X22
@@ -380,9 +779,10 @@ TEXT ·three16AVX512VNNI(SB), NOSPLIT, $0-56
 	VMOVDQU8 160(DI), X30
 	VMOVDQU8 176(DI), X31
 	VPXORD   X16, X16, X16
+	MOVQ     acc+48(FP), DI
 
 pixel:
-	LEAQ       (CX)(SI*1), DI
+	LEAQ       (CX)(SI*1), R8
 	LEAQ       (CX)(SI*2), R9
 	VPXORD     X0, X0, X0
 	VPXORD     X1, X1, X1
@@ -391,7 +791,7 @@ pixel:
 	VMOVDQU8   (CX), X4
 	VMOVDQU8   (CX)(BX*1), X5
 	VMOVDQU8   (CX)(BX*2), X6
-	VMOVDQU8   (DI), X7
+	VMOVDQU8   (R8), X7
 	VPUNPCKLBW X5, X4, X8
 	VPUNPCKHBW X5, X4, X10
 	VPUNPCKLBW X7, X6, X9
@@ -404,8 +804,8 @@ pixel:
 	VPDPBUSD   X21, X13, X1
 	VPDPBUSD   X22, X14, X2
 	VPDPBUSD   X23, X15, X3
-	VMOVDQU8   (DI)(BX*1), X4
-	VMOVDQU8   (DI)(BX*2), X5
+	VMOVDQU8   (R8)(BX*1), X4
+	VMOVDQU8   (R8)(BX*2), X5
 	VMOVDQU8   (R9), X6
 	VMOVDQU8   (R9)(BX*1), X7
 	VPUNPCKLBW X5, X4, X8
@@ -431,13 +831,213 @@ pixel:
 	VPDPBUSD   X29, X13, X1
 	VPDPBUSD   X30, X14, X2
 	VPDPBUSD   X31, X15, X3
-	VMOVDQU32  X0, (R8)
-	VMOVDQU32  X1, 16(R8)
-	VMOVDQU32  X2, 32(R8)
-	VMOVDQU32  X3, 48(R8)
+	VMOVDQU32  X0, (DI)
+	VMOVDQU32  X1, 16(DI)
+	VMOVDQU32  X2, 32(DI)
+	VMOVDQU32  X3, 48(DI)
+	ADDQ       $+64, DI
 	ADDQ       DX, CX
-	ADDQ       $+64, R8
 	DECQ       AX
 	JNE        pixel
+	VZEROUPPER
+	RET
+
+// func tapsCodes16AVX512VNNI(pixels uintptr, fours uintptr, x *byte, stride uintptr, offsets *int, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·tapsCodes16AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ         pixels+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         stride+24(FP), DX
+	MOVQ         dst+48(FP), BX
+	MOVQ         ldd+56(FP), SI
+	MOVQ         add+64(FP), DI
+	MOVQ         m+72(FP), R8
+	MOVQ         p+80(FP), R9
+	MOVQ         mask+88(FP), R10
+	KMOVQ        R10, K1
+	VPBROADCASTW (R9), X17
+	VPBROADCASTB 4(R9), X18
+
+pixel:
+	MOVQ   fours+8(FP), R10
+	MOVQ   offsets+32(FP), R11
+	MOVQ   w+40(FP), R12
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+
+four:
+	MOVQ         (R11), R13
+	VMOVDQU8     (CX)(R13*1), X4
+	MOVQ         8(R11), R13
+	VMOVDQU8     (CX)(R13*1), X5
+	MOVQ         16(R11), R13
+	VMOVDQU8     (CX)(R13*1), X6
+	MOVQ         24(R11), R13
+	VMOVDQU8     (CX)(R13*1), X7
+	VPUNPCKLBW   X5, X4, X8
+	VPUNPCKHBW   X5, X4, X10
+	VPUNPCKLBW   X7, X6, X9
+	VPUNPCKHBW   X7, X6, X11
+	VPUNPCKLWD   X9, X8, X12
+	VPUNPCKHWD   X9, X8, X13
+	VPUNPCKLWD   X11, X10, X14
+	VPUNPCKHWD   X11, X10, X15
+	VPDPBUSD     (R12), X12, X0
+	VPDPBUSD     16(R12), X13, X1
+	VPDPBUSD     32(R12), X14, X2
+	VPDPBUSD     48(R12), X15, X3
+	ADDQ         $0x20, R11
+	ADDQ         $+64, R12
+	DECQ         R10
+	JNE          four
+	VPBROADCASTB 8(R9), X8
+	VPBROADCASTB 12(R9), X9
+	VPADDD       (DI), X0, X0
+	VCVTDQ2PS    X0, X0
+	VMULPS       (R8), X0, X0
+	VCVTPS2DQ    X0, X0
+	VPADDD       16(DI), X1, X1
+	VCVTDQ2PS    X1, X1
+	VMULPS       16(R8), X1, X1
+	VCVTPS2DQ    X1, X1
+	VPADDD       32(DI), X2, X2
+	VCVTDQ2PS    X2, X2
+	VMULPS       32(R8), X2, X2
+	VCVTPS2DQ    X2, X2
+	VPADDD       48(DI), X3, X3
+	VCVTDQ2PS    X3, X3
+	VMULPS       48(R8), X3, X3
+	VCVTPS2DQ    X3, X3
+	VPACKSSDW    X1, X0, X12
+	VPADDSW      X17, X12, X12
+	VPACKSSDW    X3, X2, X13
+	VPADDSW      X17, X13, X13
+	VPACKUSWB    X13, X12, X12
+	VPMAXUB      X8, X12, X12
+	VPMINUB      X9, X12, X12
+	VPXORD       X18, X12, X12
+	VMOVDQU8     X12, K1, (BX)
+	ADDQ         SI, BX
+	ADDQ         DX, CX
+	DECQ         AX
+	JNE          pixel
+	VZEROUPPER
+	RET
+
+// func threeCodes16AVX512VNNI(pixels uintptr, x *byte, stride uintptr, step uintptr, line uintptr, w *byte, dst *byte, ldd uintptr, add *int32, m *float32, p *[4]uint32, mask uint64)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·threeCodes16AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ         pixels+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         step+24(FP), BX
+	MOVQ         line+32(FP), SI
+	MOVQ         w+40(FP), DI
+	VMOVDQU8     (DI), X20
+	VMOVDQU8     16(DI), X21
+	VMOVDQU8     32(DI), X22
+	VMOVDQU8     48(DI), X23
+	VMOVDQU8     64(DI), X24
+	VMOVDQU8     80(DI), X25
+	VMOVDQU8     96(DI), X26
+	VMOVDQU8     112(DI), X27
+	VMOVDQU8     128(DI), X28
+	VMOVDQU8     144(DI), X29
+	VMOVDQU8     160(DI), X30
+	VMOVDQU8     176(DI), X31
+	VPXORD       X16, X16, X16
+	MOVQ         dst+48(FP), DI
+	MOVQ         ldd+56(FP), R8
+	MOVQ         add+64(FP), R9
+	MOVQ         m+72(FP), R10
+	MOVQ         p+80(FP), R11
+	MOVQ         mask+88(FP), R12
+	KMOVQ        R12, K1
+	VPBROADCASTW (R11), X17
+	VPBROADCASTB 4(R11), X18
+
+pixel:
+	LEAQ         (CX)(SI*1), R12
+	LEAQ         (CX)(SI*2), R13
+	VPXORD       X0, X0, X0
+	VPXORD       X1, X1, X1
+	VPXORD       X2, X2, X2
+	VPXORD       X3, X3, X3
+	VMOVDQU8     (CX), X4
+	VMOVDQU8     (CX)(BX*1), X5
+	VMOVDQU8     (CX)(BX*2), X6
+	VMOVDQU8     (R12), X7
+	VPUNPCKLBW   X5, X4, X8
+	VPUNPCKHBW   X5, X4, X10
+	VPUNPCKLBW   X7, X6, X9
+	VPUNPCKHBW   X7, X6, X11
+	VPUNPCKLWD   X9, X8, X12
+	VPUNPCKHWD   X9, X8, X13
+	VPUNPCKLWD   X11, X10, X14
+	VPUNPCKHWD   X11, X10, X15
+	VPDPBUSD     X20, X12, X0
+	VPDPBUSD     X21, X13, X1
+	VPDPBUSD     X22, X14, X2
+	VPDPBUSD     X23, X15, X3
+	VMOVDQU8     (R12)(BX*1), X4
+	VMOVDQU8     (R12)(BX*2), X5
+	VMOVDQU8     (R13), X6
+	VMOVDQU8     (R13)(BX*1), X7
+	VPUNPCKLBW   X5, X4, X8
+	VPUNPCKHBW   X5, X4, X10
+	VPUNPCKLBW   X7, X6, X9
+	VPUNPCKHBW   X7, X6, X11
+	VPUNPCKLWD   X9, X8, X12
+	VPUNPCKHWD   X9, X8, X13
+	VPUNPCKLWD   X11, X10, X14
+	VPUNPCKHWD   X11, X10, X15
+	VPDPBUSD     X24, X12, X0
+	VPDPBUSD     X25, X13, X1
+	VPDPBUSD     X26, X14, X2
+	VPDPBUSD     X27, X15, X3
+	VMOVDQU8     (R13)(BX*2), X4
+	VPUNPCKLBW   X16, X4, X8
+	VPUNPCKHBW   X16, X4, X9
+	VPUNPCKLWD   X16, X8, X12
+	VPUNPCKHWD   X16, X8, X13
+	VPUNPCKLWD   X16, X9, X14
+	VPUNPCKHWD   X16, X9, X15
+	VPDPBUSD     X28, X12, X0
+	VPDPBUSD     X29, X13, X1
+	VPDPBUSD     X30, X14, X2
+	VPDPBUSD     X31, X15, X3
+	VPBROADCASTB 8(R11), X8
+	VPBROADCASTB 12(R11), X9
+	VPADDD       (R9), X0, X0
+	VCVTDQ2PS    X0, X0
+	VMULPS       (R10), X0, X0
+	VCVTPS2DQ    X0, X0
+	VPADDD       16(R9), X1, X1
+	VCVTDQ2PS    X1, X1
+	VMULPS       16(R10), X1, X1
+	VCVTPS2DQ    X1, X1
+	VPADDD       32(R9), X2, X2
+	VCVTDQ2PS    X2, X2
+	VMULPS       32(R10), X2, X2
+	VCVTPS2DQ    X2, X2
+	VPADDD       48(R9), X3, X3
+	VCVTDQ2PS    X3, X3
+	VMULPS       48(R10), X3, X3
+	VCVTPS2DQ    X3, X3
+	VPACKSSDW    X1, X0, X12
+	VPADDSW      X17, X12, X12
+	VPACKSSDW    X3, X2, X13
+	VPADDSW      X17, X13, X13
+	VPACKUSWB    X13, X12, X12
+	VPMAXUB      X8, X12, X12
+	VPMINUB      X9, X12, X12
+	VPXORD       X18, X12, X12
+	VMOVDQU8     X12, K1, (DI)
+	ADDQ         R8, DI
+	ADDQ         DX, CX
+	DECQ         AX
+	JNE          pixel
 	VZEROUPPER
 	RET

@@ -29,3 +29,7 @@ func (e *IntCodes) Bounds(zero, lo, hi int32, flip uint8) {
 // MakeCodes says how the sums become codes, where a kernel can do it: f is
 // asked at each run, nil meaning that the epilogue is to do it.
 func (p *IntPlan[A]) MakeCodes(f func() *IntCodes) { p.makeCodes = f }
+
+// Params returns zero point, flip and range as Bounds has them, for kernels of
+// other packages.
+func (e *IntCodes) Params() *[4]uint32 { return (*[4]uint32)(e.params[16:]) }
