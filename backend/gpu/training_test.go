@@ -399,3 +399,41 @@ func TestWorkerProcesses(t *testing.T) {
 	require.ErrorContains(t, err, "without a new checkpoint")
 	require.Equal(t, 4, n)
 }
+
+// TestGraphsChangeNothing: steps as graphs, as launches, and with a wait after
+// each kernel have the same bits; where a graph cannot be made, launches do.
+func TestGraphsChangeNothing(t *testing.T) {
+	withHostKernels(t)
+	run := func(graphs int, env ...string) map[string][]byte {
+		for i := 0; i < len(env); i += 2 {
+			t.Setenv(env[i], env[i+1])
+		}
+		var all map[string][]byte
+		t.Run(fmt.Sprint(env), func(t *testing.T) {
+			ctx := context.Background()
+			b := open(t)
+			if graphs < 0 {
+				cudasim.FailAt("cuGraphInstantiateWithFlags", 1, 2, false)
+			}
+			g, _ := smallModel(t)
+			state := program.NewState(b)
+			step, err := train.CompileStep(ctx, g, smallConfig(), graph.Mode{Train: true, Quantize: graph.QuantizeInteger, Ranges: graph.RangesObserve}, state)
+			require.NoError(t, err)
+			defer step.Program().Close()
+			x, y := batch(t)
+			for range 4 {
+				require.NoError(t, step.Program().SetInput(ctx, train.InputName, x))
+				require.NoError(t, step.Program().SetInput(ctx, "label", y))
+				require.NoError(t, step.Program().Run(ctx))
+			}
+			require.Equal(t, max(graphs, 0), cudasim.Count().GraphLaunches)
+			all = bits(t, state)
+		})
+		return all
+	}
+	want := run(3)
+	require.NotEmpty(t, want)
+	require.Equal(t, want, run(-1))
+	require.Equal(t, want, run(0, "GOQAT_GPU_GRAPH", "0"))
+	require.Equal(t, want, run(0, "GOQAT_GPU_SYNC", "1"))
+}
