@@ -18,3 +18,7 @@ for cc in 75 90; do
   echo "compute capability $cc"
   GOQAT_SIM_CC=$cc go test -tags cuda "$@" ./backend/gpu -run Conformance
 done
+# The headers of CUDA 13 do as well.
+env=$(scripts/cuda-env.sh packages13) || { status=$?; exit $status; }
+eval "$env"
+go vet -tags cuda ./cuda/...

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tests the simulator itself: each of its operations and each fault it must
-# notice. Arguments choose tests by parts of their names.
+# Tests what stands for a GPU and its driver: the archive that opens drivers,
+# and the simulator, each of its operations and each fault it must notice.
+# Arguments choose tests of the simulator by parts of their names.
 #
 # Exit code 77: it cannot be built here; the last line says why.
 set -euo pipefail
@@ -8,6 +9,7 @@ cd "$(dirname "$0")/.."
 sim=$(scripts/build-sim.sh testdata) || { status=$?; echo "$sim"; exit $status; }
 env=$(scripts/cuda-env.sh packages) || { status=$?; exit $status; }
 eval "$env"
+csrc/driver/test/test.sh "$(dirname "$(dirname "$(tail -n 1 <<<"$sim")")")/driver"
 sim=$(tail -n 1 <<<"$sim")
 out=$(dirname "$sim")
 make -s --no-print-directory -j"$(nproc)" -C csrc/sim/test OUT="$out/test" CUDA_FLAGS="$CGO_CFLAGS" CUDA_LIBS="$CGO_LDFLAGS" >&2
