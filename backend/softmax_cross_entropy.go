@@ -29,3 +29,6 @@ type SoftmaxCrossEntropyGrad struct {
 
 // OpName returns "softmax_cross_entropy_grad".
 func (SoftmaxCrossEntropyGrad) OpName() string { return "softmax_cross_entropy_grad" }
+
+// Overwrites says that dx may have the storage of the probabilities.
+func (SoftmaxCrossEntropyGrad) Overwrites(out int) int { return out + 1 }

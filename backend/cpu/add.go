@@ -7,12 +7,12 @@ import (
 )
 
 func init() {
-	floats := addLoops[float32]()
+	floats, add := addLoops[float32](), channels.For[float32]().Add
 	floats.both = func(z, a, b []float32) {
 		if len(z) > 0 && &z[0] != &a[0] {
 			copy(z, a)
 		}
-		channels.For[float32]().Add(z, b)
+		add(z, b)
 	}
 	register(backend.Add{}, broadcastKernel(floats, addLoops[float64](), addLoops[int32](), addLoops[int64]()))
 }

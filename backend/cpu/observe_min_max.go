@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/goqat/goqat/backend"
@@ -59,6 +60,7 @@ type extremes struct {
 	body   func(lo, hi int)
 	bad    atomic.Int64
 	lo, hi []float32 // [parts or 1, channels], during a run
+	temp   []float32 // [parts, 5, channels], of columns
 }
 
 // extremeParts bounds the partial results.
@@ -89,7 +91,16 @@ func newExtremes(b *Backend, x []float32, l quant.Layout) *extremes {
 }
 
 // workspace returns the bytes of scratch memory that run takes.
-func (e *extremes) workspace() int { return 8 * max(e.parts, 1) * e.l.Channels }
+func (e *extremes) workspace() int {
+	n := 8 * max(e.parts, 1) * e.l.Channels
+	if e.columns() {
+		n += 4 * 5 * e.parts * e.l.Channels
+	}
+	return n
+}
+
+// columns reports whether a channel is a column of a matrix.
+func (e *extremes) columns() bool { return e.l.Channels > 1 && e.l.Inner == 1 && e.l.Outer > 1 }
 
 // run calls use with the extremes of each channel, +Inf and -Inf for an empty
 // one. It fails on a NaN or an infinity without calling use.
@@ -98,6 +109,9 @@ func (e *extremes) run(use func(lo, hi []float32) error) error {
 	s := e.b.scratch.take(e.workspace())
 	defer e.b.scratch.give(s)
 	e.lo, e.hi = s.f32(0, k), scratchOf[float32](s, 4*k, k)
+	if e.columns() {
+		e.temp = scratchOf[float32](s, 8*k, 5*k)
+	}
 	for i := range e.lo {
 		e.lo[i], e.hi[i] = float32(math.Inf(1)), float32(math.Inf(-1))
 	}
@@ -149,25 +163,22 @@ func (e *extremes) rows(lo, hi int) {
 		}
 		return
 	}
-	high = high[:len(low)]
-	nan := false
-	for o := lo; o < hi; o++ {
-		row := e.x[o*l.Channels : (o+1)*l.Channels]
-		row = row[:len(low)]
-		for c, v := range row {
-			if !(v >= low[c]) {
-				if v != v {
-					nan = true
-					continue
-				}
-				low[c] = v
+	// The sums tell of NaNs, which comparisons pass over.
+	c := l.Channels
+	t := e.temp[5*p : 5*(p+c)]
+	zero, sum, least, most := t[:c], t[c:2*c], t[3*c:4*c], t[4*c:]
+	clear(zero)
+	for r, step := lo, sumRows(c); r < hi; r += step {
+		x := e.x[r*c : min(r+step, hi)*c]
+		codes.Moments(x, c, zero, sum, t[2*c:3*c], least, most)
+		for j, s := range sum {
+			if s != s && slices.ContainsFunc(x, func(v float32) bool { return v != v }) {
+				e.found(true)
+				return
 			}
-			if v > high[c] {
-				high[c] = v
-			}
+			low[j], high[j] = min(low[j], least[j]), max(high[j], most[j])
 		}
 	}
-	e.found(nan)
 }
 
 func (e *extremes) found(nan bool) {

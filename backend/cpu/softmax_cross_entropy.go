@@ -96,11 +96,15 @@ func bindCrossEntropyGrad[T float](op backend.SoftmaxCrossEntropyGrad, out *tens
 		f := T(float64(dloss[0]) / float64(rows))
 		for r := lo; r < hi; r++ {
 			d, p := dx[r*n:][:n], prob[r*n:][:n]
+			l, of := int(labels[r]), T(0)
+			if l >= 0 && l < n {
+				of = p[l] // Before dx, which may be prob, has it.
+			}
 			for i, v := range p {
 				d[i] = f * (v - rest)
 			}
-			if l := labels[r]; l >= 0 && int(l) < n {
-				d[l] = f * (p[l] - rest - hit)
+			if l >= 0 && l < n {
+				d[l] = f * (of - rest - hit)
 			}
 		}
 	}
