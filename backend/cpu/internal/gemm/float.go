@@ -26,10 +26,11 @@ const (
 	splitTiles   = 8
 	maxSplits    = 32
 	splitBytes   = 16 << 20
-	copyColumns  = 64  // a block of A used by more columns is made contiguous
+	copyColumns  = 16  // a block of A used by more columns is made contiguous
 	directRows   = 64  // fewer rows use B in place
 	reduceGrain  = 256 // columns of one tile of the sum of partial products
 	packElements = 1 << 15
+	packGroup    = 8
 )
 
 // Plan is a product C[m,n] = op(A) op(B), or C += op(A) op(B), of fixed shape.
@@ -48,19 +49,23 @@ type Plan[T Float] struct {
 	splits   int // slices of k with partial products; 1 is none
 	slice    int // depth of one slice
 	copyA    bool
-	packB    bool // all of B before the product
+	copyAll  bool // all of A before the product, for more than one tile of columns
+	packB    bool // B, all of it before the product unless lateB is set
+	lateB    bool // panels of B in the tile that alone uses them
+	blockA   int  // elements of one copied block of A
 	slots    slots
 
-	offParts, offSlots, bytes int
-	packGrain                 int
+	offParts, offA, offSlots, bytes int
+	packGrain                       int
 
 	// Built once, so that Run creates no closure.
-	packBody, tileBody, splitBody, sumBody func(lo, hi int)
+	packBody, copyBody, tileBody, splitBody, sumBody func(lo, hi int)
 
 	// The product in progress.
 	a, b, c       []T
 	lda, ldb, ldc int
 	packed, parts []T
+	copied        []T // A
 	work          []byte
 	accumulate    bool
 }
@@ -82,7 +87,7 @@ func NewRows[T Float](par Parallel, transB bool, m, n, k int, rows func(dst []T,
 func plan[T Float](par Parallel, transA, transB bool, m, n, k int, rows func(dst []T, lo, hi int)) *Plan[T] {
 	checkShape(m, n, k)
 	p := &Plan[T]{par: par, kernel: floatKernelFor[T](), transA: transA, transB: transB, m: m, n: n, k: k, rows: rows}
-	p.packBody, p.tileBody, p.splitBody, p.sumBody = p.packRows, p.tiles, p.slices, p.sum
+	p.packBody, p.copyBody, p.tileBody, p.splitBody, p.sumBody = p.packRows, p.copyTiles, p.tiles, p.slices, p.sum
 	if transB {
 		p.packBody = p.packPanels
 	}
@@ -110,12 +115,22 @@ func plan[T Float](par Parallel, transA, transB bool, m, n, k int, rows func(dst
 		p.slots = newSlots(p.splits, slot)
 	} else {
 		p.packB = !direct || m >= directRows
-		if p.packB {
+		p.lateB = p.packB && transB && p.rowTiles == 1 && rows == nil
+		switch {
+		case p.lateB:
+			slot = p.depth * kr.wide * size
+		case p.packB:
 			p.offParts = roundUp(k*roundUp(n, kr.narrow)*size, alignment)
 		}
-		p.offSlots = p.offParts
+		p.offA, p.offSlots = p.offParts, p.offParts
 		if p.copyA {
-			slot = max(p.rowTile*(p.depth+copyPad), p.depth*roundUp(p.rowTile, copyPad)) * size
+			p.blockA = max(p.rowTile*(p.depth+copyPad), p.depth*roundUp(p.rowTile, copyPad))
+			p.copyAll = p.colTiles > 1
+			if p.copyAll {
+				p.offSlots += roundUp(p.rowTiles*ceilDiv(k, p.depth)*p.blockA*size, alignment)
+			} else {
+				slot += p.blockA * size
+			}
 		}
 		if rows != nil {
 			slot = p.rowTile * k * size
@@ -123,7 +138,7 @@ func plan[T Float](par Parallel, transA, transB bool, m, n, k int, rows func(dst
 		p.slots = newSlots(p.rowTiles*p.colTiles, slot)
 	}
 	p.bytes = p.offSlots + p.slots.size()
-	p.packGrain = max(packElements/n, 1)
+	p.packGrain = roundUp(max(packElements/n, 1), packGroup)
 	if transB {
 		p.packGrain = max(packElements/(k*kr.wide), 1)
 	}
@@ -202,7 +217,11 @@ func (p *Plan[T]) run(b []T, ldb int, accumulate bool, c []T, ldc int, ws []byte
 		p.par(p.splits, 1, p.splitBody)
 		p.par(p.m*p.n, reduceGrain*16, p.sumBody)
 	} else {
-		if p.packB {
+		if p.copyAll {
+			p.copied = cast[T](ws[p.offA:], (p.offSlots-p.offA)/size)
+			p.par(p.rowTiles*ceilDiv(p.k, p.depth), 1, p.copyBody)
+		}
+		if p.packB && !p.lateB {
 			p.packed = cast[T](ws, p.offParts/size)
 			if p.transB {
 				p.par(ceilDiv(p.n, p.kernel.wide), p.packGrain, p.packBody)
@@ -212,7 +231,7 @@ func (p *Plan[T]) run(b []T, ldb int, accumulate bool, c []T, ldc int, ws []byte
 		}
 		p.par(p.rowTiles*p.colTiles, 1, p.tileBody)
 	}
-	p.a, p.b, p.c, p.packed, p.parts, p.work = nil, nil, nil, nil, nil, nil
+	p.a, p.b, p.c, p.packed, p.copied, p.parts, p.work = nil, nil, nil, nil, nil, nil, nil
 }
 
 // panelWidth returns the stored columns of the panel at column j.
@@ -223,17 +242,15 @@ func (p *Plan[T]) panelWidth(j int) int {
 	return p.kernel.wide
 }
 
-// packRows packs rows [lo,hi) of B in all panels: B is read in order.
+// packRows packs rows [lo,hi) of B in all panels, a few rows of one panel
+// after those of the other: both sides then stay in the cache.
 func (p *Plan[T]) packRows(lo, hi int) {
-	for q := lo; q < hi; q++ {
-		src := p.b[q*p.ldb : q*p.ldb+p.n]
+	for ; lo < hi; lo += packGroup {
+		rows := min(packGroup, hi-lo)
 		for j := 0; j < p.n; j += p.kernel.wide {
 			w := p.panelWidth(j)
-			at := j*p.k + q*w
-			dst := p.packed[at : at+w]
-			if n := copy(dst, src[j:]); n < w {
-				clear(dst[n:])
-			}
+			at := j*p.k + lo*w
+			p.pack(p.packed[at:at+rows*w], w, j, lo, rows)
 		}
 	}
 }
@@ -299,11 +316,19 @@ func (p *Plan[T]) tile(row, col int, scratch []T) {
 	}
 	for k0 := 0; k0 < p.k; k0 += p.depth {
 		k := min(p.k-k0, p.depth)
-		a, rs, cs := p.blockA(i0, rows, k0, k, scratch)
+		block := scratch
+		if p.copyAll {
+			block = p.copied[(row*ceilDiv(p.k, p.depth)+k0/p.depth)*p.blockA:]
+		}
+		a, rs, cs := p.rowsOfA(i0, rows, k0, k, block)
 		for j := j0; j < j1; j += p.kernel.wide {
 			var b []T
 			w := p.ldb
-			if p.packB {
+			if p.lateB {
+				w = p.panelWidth(j)
+				b = scratch[len(scratch)-p.depth*p.kernel.wide:][:k*w]
+				p.pack(b, w, j, k0, k)
+			} else if p.packB {
 				w = p.panelWidth(j)
 				b = p.packed[j*p.k+k0*w:]
 			} else {
@@ -314,28 +339,50 @@ func (p *Plan[T]) tile(row, col int, scratch []T) {
 	}
 }
 
-// blockA returns rows [i0,i0+rows) and columns [k0,k0+k) of op(A) with its
-// strides from row to row and from column to column.
-func (p *Plan[T]) blockA(i0, rows, k0, k int, scratch []T) (a []T, rs, cs int) {
-	switch {
-	case p.rows != nil:
-		return scratch[k0:], p.k, 1
-	case p.transA && p.copyA:
+// copyTiles copies the blocks [lo,hi) of A.
+func (p *Plan[T]) copyTiles(lo, hi int) {
+	blocks := ceilDiv(p.k, p.depth)
+	for t := lo; t < hi; t++ {
+		i0, k0 := t/blocks*p.rowTile, t%blocks*p.depth
+		p.copyBlock(i0, min(p.m-i0, p.rowTile), k0, min(p.k-k0, p.depth), p.copied[t*p.blockA:(t+1)*p.blockA])
+	}
+}
+
+// copyBlock copies rows [i0,i0+rows) and columns [k0,k0+k) of op(A), in the
+// order in which they are stored.
+func (p *Plan[T]) copyBlock(i0, rows, k0, k int, dst []T) {
+	if p.transA {
 		w := roundUp(rows, copyPad)
 		for q := range k {
 			o := (k0+q)*p.lda + i0
-			copy(scratch[q*w:q*w+rows], p.a[o:o+rows])
+			copy(dst[q*w:q*w+rows], p.a[o:o+rows])
 		}
-		return scratch, 1, w
+		return
+	}
+	w := k + copyPad
+	for i := range rows {
+		o := (i0+i)*p.lda + k0
+		copy(dst[i*w:i*w+k], p.a[o:o+k])
+	}
+}
+
+// rowsOfA returns rows [i0,i0+rows) and columns [k0,k0+k) of op(A) with the
+// strides from row to row and from column to column. block is where they are
+// copied, or have been.
+func (p *Plan[T]) rowsOfA(i0, rows, k0, k int, block []T) (a []T, rs, cs int) {
+	if p.rows != nil {
+		return block[k0:], p.k, 1
+	}
+	if p.copyA && !p.copyAll {
+		p.copyBlock(i0, rows, k0, k, block)
+	}
+	switch {
+	case p.copyA && p.transA:
+		return block, 1, roundUp(rows, copyPad)
+	case p.copyA:
+		return block, k + copyPad, 1
 	case p.transA:
 		return p.a[k0*p.lda+i0:], 1, p.lda
-	case p.copyA:
-		w := k + copyPad
-		for i := range rows {
-			o := (i0+i)*p.lda + k0
-			copy(scratch[i*w:i*w+k], p.a[o:o+k])
-		}
-		return scratch, w, 1
 	}
 	return p.a[i0*p.lda+k0:], p.lda, 1
 }
