@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/codes"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
@@ -47,10 +48,7 @@ func bindCodeTable(out, in []*tensor.Tensor, f func(x, zx int32, sx, sy float32,
 	t := &codeTable{}
 	body := func(lo, hi int) {
 		if len(y) > 0 {
-			dst := y[lo:hi]
-			for i, v := range x[lo:hi] {
-				dst[i] = t.codes[v]
-			}
+			codes.Lookup(y[lo:hi], x[lo:hi], &t.codes)
 		}
 		if mask != nil {
 			t.masks(mask[lo/8:], x[lo:hi])
