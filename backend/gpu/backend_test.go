@@ -5,12 +5,15 @@ package gpu
 import (
 	"context"
 	"math"
+	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/csrc/ptx"
 	"github.com/goqat/goqat/cuda"
 	"github.com/goqat/goqat/internal/cudasim"
 	"github.com/goqat/goqat/quant"
@@ -306,6 +309,43 @@ func TestDescribe(t *testing.T) {
 	require.Contains(t, d[1], "driver of CUDA")
 	require.Contains(t, d[2], "kernels:")
 	require.NoError(t, Available())
+}
+
+func TestDescribeNamesAllDevices(t *testing.T) {
+	needSim(t)
+	t.Setenv("GOQAT_SIM_DEVICES", "2")
+	d := open(t).Describe()
+	require.Contains(t, d[0], "gpu: ")
+	require.Contains(t, d[1], "gpu:1: ")
+	b, err := backend.Open("gpu:1")
+	require.NoError(t, err)
+	require.Equal(t, "gpu:1", b.Name())
+	k, _, _ := fakeQuant(t, b, normal(100))
+	require.NoError(t, k.Run(context.Background()))
+	require.NoError(t, b.Sync(context.Background()))
+	require.NoError(t, b.Close())
+}
+
+// TestCubins: machine code for the device is preferred to PTX. To the
+// simulator, which knows kernels by name, PTX will do as such.
+func TestCubins(t *testing.T) {
+	needSim(t)
+	dir := t.TempDir()
+	text, _, err := ptx.Load("fake_quant", 80)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "fake_quant.sm_80.cubin"), []byte(text), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "relu.sm_90a.cubin"), []byte("of another device"), 0o644))
+	t.Setenv("GOQAT_CUBINS", dir)
+	b := open(t)
+	require.Contains(t, b.Describe()[2], "cubins of "+dir)
+	k, _, out := fakeQuant(t, b, normal(100))
+	r, err := b.Bind(backend.Relu{}, out[:1], out[:1])
+	require.NoError(t, err)
+	require.NoError(t, k.Run(context.Background()))
+	require.NoError(t, r.Run(context.Background()))
+	require.NoError(t, b.Sync(context.Background()))
+	require.True(t, b.code.loaded["fake_quant"].cubin)
+	require.False(t, b.code.loaded["relu"].cubin)
 }
 
 func TestOpenNames(t *testing.T) {

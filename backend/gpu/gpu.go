@@ -118,6 +118,14 @@ func (b *Backend) Name() string { return b.name }
 // Describe returns what the device and the driver are.
 func (b *Backend) Describe() []string {
 	lines := []string{b.c.Device().String()}
+	if ds, err := cuda.Devices(); err == nil && len(ds) > 1 {
+		lines[0] = b.name + ": " + lines[0]
+		for _, d := range ds {
+			if d.Index != b.c.Device().Index {
+				lines = append(lines, fmt.Sprintf("gpu:%d: %v", d.Index, d))
+			}
+		}
+	}
 	if v, err := cuda.DriverVersion(); err == nil {
 		lines = append(lines, "driver of CUDA "+cuda.VersionString(v))
 	}
