@@ -1,0 +1,13 @@
+//go:build cuda
+
+package gpu
+
+import "github.com/goqat/goqat/backend"
+
+func init() {
+	register(backend.QLinearMatMul{}, kernel{module: "qlinear_matmul", supports: matricesAt(0, 3), bind: func(k *build, op backend.Op, out, in []*Buffer) error {
+		o := op.(backend.QLinearMatMul)
+		return bindCodeMatMul(k, o.MatMul, newCodeRule(o.Rule, o.Scheme, unbounded[0], unbounded[1]), out,
+			codeInputs{x: in[0], sx: in[1], zx: in[2], w: in[3], sw: in[4], zw: in[5], sy: in[6], zy: in[7]})
+	}})
+}
