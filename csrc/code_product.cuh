@@ -37,6 +37,21 @@ struct results {
   i64 n;  // columns of all groups
 };
 
+// add_bytes adds four codes to a sum. NVRTC 12.2 has no __dp4a.
+#ifdef __CUDACC__
+__device__ __forceinline__ int add_bytes(u32 v, int sum, i8) {
+  asm("dp4a.s32.s32 %0, %1, %2, %0;" : "+r"(sum) : "r"(v), "r"(0x01010101));
+  return sum;
+}
+__device__ __forceinline__ int add_bytes(u32 v, int sum, u8) {
+  asm("dp4a.u32.u32 %0, %1, %2, %0;" : "+r"(sum) : "r"(v), "r"(0x01010101));
+  return sum;
+}
+#else
+inline int add_bytes(u32 v, int sum, i8) { return __dp4a((int)v, 0x01010101, sum); }
+inline int add_bytes(u32 v, int sum, u8) { return __dp4a(v, 0x01010101u, (u32)sum); }
+#endif
+
 // Epilogues: each makes a number from an accumulator.
 
 struct sums {
@@ -103,7 +118,7 @@ __device__ __forceinline__ void fill_columns(column* to, const u8* w, weights s,
     if (together && aligned(p, 4)) {
       u32 flips = flip * 0x01010101u;
       int words = s.k / 4;
-      for (int j = lane; j < words; j += warp_size) sum = __dp4a((int)(reinterpret_cast<const u32*>(p)[j] ^ flips), 0x01010101, sum);
+      for (int j = lane; j < words; j += warp_size) sum = add_bytes(reinterpret_cast<const u32*>(p)[j] ^ flips, sum, i8());
       k += words * 4;
     }
     for (; k < s.k; k += step) sum += (i8)(p[k * s.step] ^ flip);
@@ -277,9 +292,6 @@ __device__ __forceinline__ void mma(i32 (&d)[4], const u32 (&a)[4], const u32 (&
   }
 #endif
 }
-
-__device__ __forceinline__ int add_bytes(u32 v, int sum, i8) { return __dp4a((int)v, 0x01010101, sum); }
-__device__ __forceinline__ int add_bytes(u32 v, int sum, u8) { return (int)__dp4a(v, 0x01010101u, (u32)sum); }
 
 // store writes count results of one row from element at on; the sums lack what
 // their columns add.

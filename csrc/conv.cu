@@ -21,7 +21,7 @@ extern "C" __global__ void __launch_bounds__(256) conv_grad_input(float* dx, con
 }
 
 // Parts of dw, split along the positions of the output.
-extern "C" __global__ void __launch_bounds__(256) conv_grad_weight(float* parts, const float* dy, operand x, geometry g, int splits) {
+extern "C" __global__ void __launch_bounds__(256, 2) conv_grad_weight(float* parts, const float* dy, operand x, geometry g, int splits) {
   int group = (int)blockIdx.z / splits, part = (int)blockIdx.z % splits, k = g.taps();
   operand o = {dy, nullptr, nullptr, 0, 1};
   plain<false> a = {values(o), (i64)group * g.og, 1, g.o, 0};

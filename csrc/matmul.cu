@@ -19,7 +19,7 @@ __device__ __forceinline__ void stack_product(float* y, const float* a, const fl
 // One kernel for each way in which the operands may be stored: rows of a and
 // columns of b along k, or across.
 #define MATMUL(name, left, right)                                                                                        \
-  extern "C" __global__ void __launch_bounds__(256) name(float* y, const float* a, const float* b, stack s, factors f) { \
+  extern "C" __global__ void __launch_bounds__(256, 2) name(float* y, const float* a, const float* b, stack s, factors f) { \
     stack_product<left, right>(y, a, b, s, f);                                                                           \
   }
 MATMUL(matmul_along_along, true, true)
