@@ -44,7 +44,7 @@ void elsewhere(uint64_t p, size_t n, bool write) {
 }
 
 [[noreturn]] void outside(uint64_t p, size_t n, bool write) {
-  fault(illegal_address, "%s of %zu bytes at %p: %s", write ? "write" : "read", n, (void*)p, describe(p, n).c_str());
+  fault(illegal_address, "%s of %zu bytes at %p is forbidden: %s", write ? "write" : "read", n, (void*)p, describe(p, n).c_str());
 }
 
 // bits_set says whether the n <= 16 bits from bit p on are all set.
@@ -60,11 +60,30 @@ inline void touch(uint32_t* by, uint64_t offset, size_t n, uint32_t id, uint64_t
     if (__atomic_load_n(by + s, __ATOMIC_RELAXED) != id && __atomic_exchange_n(by + s, id, __ATOMIC_RELAXED) != id) sectors++;
 }
 
-inline void global(uint64_t p, size_t n, bool write) {
+// overwrite notes who writes bytes of global memory, and finds writes of two
+// threads to the same place with nothing between: of two blocks, or of two
+// warps of a block between barriers.
+inline void overwrite(Worker* w, uint64_t offset, size_t n) {
+  uint64_t block = here.block.x + (uint64_t)here.grid_dim.x * (here.block.y + (uint64_t)here.grid_dim.y * here.block.z);
+  uint64_t own = (uint64_t)(w->launch_id & 0xffffff) << 40 | (block & 0xfffff) << 20 | (uint64_t)((w->epoch - w->block_epoch) & 0x3ff) << 10 | here.linear;
+  for (uint64_t* x = memory.writers + offset; x < memory.writers + offset + n; x++) {
+    uint64_t other = *x;
+    *x = own;
+    // Same launch and block and barriers and warp, or another launch.
+    if ((other ^ own) < 32 || (other ^ own) >> 40) continue;
+    bool blocks = (other ^ own) >> 20 & 0xfffff;
+    if (!blocks && (other ^ own) >> 10) continue;
+    fault(launch_failed, "race on global memory at %p (%s): written by thread %u of block %u in this launch, too", (void*)(memory.base + (x - memory.writers)),
+          describe((uint64_t)memory.base + (uint64_t)(x - memory.writers), 1).c_str(), (unsigned)(other & 0x3ff), (unsigned)(other >> 20 & 0xfffff));
+  }
+}
+
+inline void global(uint64_t p, size_t n, bool write, bool atomic = false) {
   Worker* w = here.worker;
   uint64_t offset = p - (uint64_t)memory.base;
   if (n <= 16 ? !bits_set(memory.bits, offset, n) : !accessible(p, n)) outside(p, n, write);
   if (write) {
+    if (!atomic && w->races) overwrite(w, offset, n);
     w->counters.written_requested += n;
     touch(memory.written_by, offset, n, w->launch_id, w->counters.written_sectors);
   } else {
@@ -140,6 +159,12 @@ void global_read(const void* p, size_t n) {
 void global_write(void* p, size_t n) {
   if (!on_device((uint64_t)p)) return elsewhere((uint64_t)p, n, true);
   global((uint64_t)p, n, true);
+}
+
+void global_atomic(void* p, size_t n) {
+  if (!on_device((uint64_t)p)) return elsewhere((uint64_t)p, n, true);
+  global((uint64_t)p, n, false);
+  global((uint64_t)p, n, true, true);
 }
 
 void check_read(const void* p, size_t n) {

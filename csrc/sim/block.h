@@ -157,6 +157,7 @@ void shared_write(void* p, size_t n);
 // global_read and global_write check and count one to global memory.
 void global_read(const void* p, size_t n);
 void global_write(void* p, size_t n);
+void global_atomic(void* p, size_t n);
 // check_read and check_write find out which it is.
 void check_read(const void* p, size_t n);
 void check_write(void* p, size_t n);

@@ -68,7 +68,7 @@ void set_bits(uint64_t offset, size_t n, bool yes) {
 
 void memory_init(int count, size_t device_size) {
   std::lock_guard<std::mutex> g(lock);
-  if (memory.base) munmap(memory.base, memory.size), munmap(memory.bits, memory.size / 8 + 16), munmap(memory.read_by, memory.size / sector * 4), munmap(memory.written_by, memory.size / sector * 4);
+  if (memory.base) munmap(memory.base, memory.size), munmap(memory.bits, memory.size / 8 + 16), munmap(memory.read_by, memory.size / sector * 4), munmap(memory.written_by, memory.size / sector * 4), munmap(memory.writers, memory.size * 8);
   // As many addresses again, for the gaps.
   size_t span = device_size * 2 + (64 << 20);
   span = (span + page - 1) / page * page;
@@ -78,6 +78,7 @@ void memory_init(int count, size_t device_size) {
   memory.bits = (unsigned char*)reserve(memory.size / 8 + 16);
   memory.read_by = (uint32_t*)reserve(memory.size / sector * 4);
   memory.written_by = (uint32_t*)reserve(memory.size / sector * 4);
+  memory.writers = (uint64_t*)reserve(memory.size * 8);
   allocations.clear();
   for (int d = 0; d < count; d++) {
     devices[d].used = 0;
@@ -116,6 +117,7 @@ bool release(uint64_t p) {
   d.used -= (size + 511) / 512 * 512;
   set_bits(p - (uint64_t)memory.base, size, false);
   madvise((void*)p, span - gap, MADV_DONTNEED);
+  madvise(memory.writers + (p - (uint64_t)memory.base), (span - gap) * 8, MADV_DONTNEED);
   allocations.erase(a);
   auto h = d.holes.emplace(p, span).first;
   auto after = std::next(h);
@@ -216,7 +218,7 @@ std::string describe(uint64_t p, size_t n) {
     --a;
     uint64_t end = a->first + a->second.size;
     if (p + n <= end)
-      snprintf(text, sizeof text, "inside of an allocation of %zu bytes at offset %llu, where access is forbidden", a->second.size, (unsigned long long)(p - a->first));
+      snprintf(text, sizeof text, "byte %llu of an allocation of %zu", (unsigned long long)(p - a->first), a->second.size);
     else
       snprintf(text, sizeof text, "%llu bytes past the start of an allocation of %zu bytes", (unsigned long long)(p - a->first), a->second.size);
     if (p < end + (1 << 20)) return text;

@@ -45,6 +45,7 @@ struct Memory {
   unsigned char* bits = nullptr;     // 1: may be accessed
   uint32_t* read_by = nullptr;       // a sector of 32 bytes: the launch that read it last
   uint32_t* written_by = nullptr;
+  uint64_t* writers = nullptr;       // a byte: launch, block, barriers and thread of the last write
 };
 extern Memory memory;
 constexpr size_t sector = 32;

@@ -247,8 +247,7 @@ void before_store(void* p, size_t n) {
 void before_atomic(void* p, size_t n) {
   if ((uintptr_t)p % n) fault(misaligned, "atomic operation on %zu bytes at %p, which is no multiple of that", n, p);
   if (!in_shared(p)) {
-    global_read(p, n);
-    global_write(p, n);
+    global_atomic(p, n);
     return;
   }
   // Atomics do not race with each other, but with plain accesses they do: the

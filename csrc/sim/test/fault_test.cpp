@@ -50,6 +50,24 @@ TEST(races) {
   EQUAL(outcome(5), CUDA_ERROR_LAUNCH_FAILED);
 }
 
+TEST(global_races) {
+  expect(20, CUDA_ERROR_LAUNCH_FAILED, "race on global memory");
+  expect(21, CUDA_ERROR_LAUNCH_FAILED, "race on global memory");
+  for (int kind : {22, 25}) {
+    fresh();
+    EQUAL(outcome(kind), CUDA_SUCCESS);
+    EQUAL(outcome(kind), CUDA_SUCCESS);
+  }
+  // One thread a block; launches one after another may write the same.
+  for (int kind : {23, 24}) {
+    fresh();
+    SIM(goqatsim_set_threads)(1);
+    Array<int> p(64);
+    for (int i = 0; i < 2; i++) launch("t_fault", 8, 1, 0, kind, p.p, 64);
+    EQUAL(cuCtxSynchronize(), kind == 24 ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED);
+  }
+}
+
 TEST(shared_bounds) { expect(6, CUDA_ERROR_ILLEGAL_ADDRESS, "outside of shared memory"); }
 
 TEST(divergence) {

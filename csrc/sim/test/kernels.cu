@@ -263,6 +263,12 @@ extern "C" __global__ void t_fault(int kind, int* p, int n) {
     case 16: { int4 v = *reinterpret_cast<const int4*>(p + 1); p[t] = v.x + v.y + v.z + v.w; break; }  // misaligned, without a call
     case 17: s[t % 32] = 7; break;                              // two warps write the same place
     case 18: p[t] = __shfl_sync(0xffffffffu, t, 3) + (t == 63 ? p[n] : 0); break;  // one lane reads past the end
+    case 20: p[t % 32] = t; break;                              // two warps write the same global memory
+    case 21: p[t % 32] = t; __syncthreads(); p[t / 32] = t; break;  // the same, also with a barrier
+    case 22: if (t < 32) p[t] = t; __syncthreads(); if (t >= 32) p[t - 32] = t; break;  // fine: a barrier between
+    case 23: reinterpret_cast<u8*>(p)[blockIdx.x / 2] = (u8)blockIdx.x; break;  // two blocks
+    case 24: reinterpret_cast<u8*>(p)[blockIdx.x] = (u8)blockIdx.x; break;      // fine: bytes of a word
+    case 25: atomicAdd(p, t); break;                            // fine
     case 19: if (t != 5) __syncwarp(); break;                   // a lane is missing
   }
 }
