@@ -13,11 +13,13 @@ GOQAT_CUDA_DRIVER=$(tail -n 1 <<<"$sim")
 go vet -tags cuda ./cuda/... ./backend/gpu/... ./cmd/...
 go test -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/...
 go test -tags cuda "$@" ./cmd/goqat -run GPU
-# The code for older and for newer devices.
-for cc in 75 90; do
-  echo "compute capability $cc"
-  GOQAT_SIM_CC=$cc go test -tags cuda "$@" ./backend/gpu -run Conformance
-done
+# The code for older and for newer devices, with blocks and warps in another
+# order.
+while read -r cc order; do
+  echo "compute capability $cc, blocks $order"
+  GOQAT_SIM_CC=$cc GOQAT_SIM_ORDER=$order go test -tags cuda "$@" ./backend/gpu -run Conformance
+done <<<"75 shuffled
+90 descending"
 # The headers of CUDA 13 do as well.
 env=$(scripts/cuda-env.sh packages13) || { status=$?; exit $status; }
 eval "$env"
