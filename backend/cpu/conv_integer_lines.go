@@ -14,26 +14,27 @@ func (p *codeConv[A]) lines() bool {
 		return false
 	}
 	stride, dilation := p.win.Stride, p.win.Dilation
-	p.inPlace = p.win.Pad == [4]int{}
+	joined, run := p.groups == 1 && (dilation[1] == 1 || p.kw == 1), p.cg
+	if joined {
+		run = p.kw * p.c
+	}
+	// The last group of four of the last run must not reach beyond the tensor.
+	p.inPlace = p.win.Pad == [4]int{} && run%4 == 0
 	p.laidLine = p.w * p.c
 	if !p.inPlace {
 		p.laidLine = ((p.ow-1)*stride[1] + (p.kw-1)*dilation[1] + 1) * p.c
 	}
 	l := gemm.IntLines{Images: p.n, Lines: p.oh, Width: p.ow, Stride: stride[1] * p.c, Line: stride[0] * p.laidLine, Image: p.h * p.w * p.c,
-		Run: p.cg, Groups: p.groups, GroupStep: p.cg}
-	joined := p.groups == 1 && (dilation[1] == 1 || p.kw == 1)
+		Run: run, Groups: p.groups, GroupStep: p.cg}
 	for a := range p.kh {
 		at := a * dilation[0] * p.laidLine
 		if joined {
-			l.Taps, l.Run = append(l.Taps, at), p.kw*p.c
+			l.Taps = append(l.Taps, at)
 			continue
 		}
 		for b := range p.kw {
 			l.Taps = append(l.Taps, at+b*dilation[1]*p.c)
 		}
-	}
-	if p.inPlace && l.Run%4 != 0 {
-		p.inPlace = false // The last group of the last run would reach beyond the tensor.
 	}
 	if !gemm.CanLines(&l) {
 		p.inPlace = false
