@@ -77,9 +77,6 @@ func BF16Kernel() PairKernel {
 	return PairKernel{Kernel[uint32, float32]{wide: kr.wide, narrow: kr.narrow, masked: kr.masked, tile: kr.tile}, kr}
 }
 
-// RowsOfA reports whether Tile wants csA to be 1.
-func (p *PairKernel) RowsOfA() bool { return p.kr.rowsA }
-
 // Join writes rows of n floats, an odd one followed by 0, to cells
 //
 //	dst[r*ldDst+i] = (scale[2i]*src[r*ld+2i], scale[2i+1]*src[r*ld+2i+1])
