@@ -37,20 +37,9 @@ struct results {
   i64 n;  // columns of all groups
 };
 
-// add_bytes adds four codes to a sum. NVRTC 12.2 has no __dp4a.
-#ifdef __CUDACC__
-__device__ __forceinline__ int add_bytes(u32 v, int sum, i8) {
-  asm("dp4a.s32.s32 %0, %1, %2, %0;" : "+r"(sum) : "r"(v), "r"(0x01010101));
-  return sum;
-}
-__device__ __forceinline__ int add_bytes(u32 v, int sum, u8) {
-  asm("dp4a.u32.u32 %0, %1, %2, %0;" : "+r"(sum) : "r"(v), "r"(0x01010101));
-  return sum;
-}
-#else
-inline int add_bytes(u32 v, int sum, i8) { return __dp4a((int)v, 0x01010101, sum); }
-inline int add_bytes(u32 v, int sum, u8) { return __dp4a(v, 0x01010101u, (u32)sum); }
-#endif
+// add_bytes adds four codes to a sum.
+__device__ __forceinline__ int add_bytes(u32 v, int sum, i8) { return dot4((i32)v, 0x01010101, sum); }
+__device__ __forceinline__ int add_bytes(u32 v, int sum, u8) { return dot4(v, 0x01010101, sum); }
 
 // Epilogues: each makes a number from an accumulator.
 
