@@ -11,13 +11,15 @@ eval "$env"
 export GOQAT_CUDA_DRIVER
 GOQAT_CUDA_DRIVER=$(tail -n 1 <<<"$sim")
 go vet -tags cuda ./cuda/... ./backend/gpu/... ./cmd/...
-go test -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/...
-go test -tags cuda "$@" ./cmd/goqat -run GPU
+# Never from the cache: go does not know of the library, nor of what C reads
+# from the environment.
+go test -count=1 -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/...
+go test -count=1 -tags cuda "$@" ./cmd/goqat -run GPU
 # The code for older and for newer devices, with blocks and warps in another
 # order.
 while read -r cc order; do
   echo "compute capability $cc, blocks $order"
-  GOQAT_SIM_CC=$cc GOQAT_SIM_ORDER=$order go test -tags cuda "$@" ./backend/gpu -run Conformance
+  GOQAT_SIM_CC=$cc GOQAT_SIM_ORDER=$order go test -count=1 -tags cuda "$@" ./backend/gpu -run Conformance
 done <<<"75 shuffled
 90 descending"
 # The headers of CUDA 13 do as well.
