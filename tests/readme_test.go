@@ -140,7 +140,7 @@ func makeTargets(t *testing.T) []string {
 	b, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	require.NoError(t, err)
 	var names []string
-	for _, m := range regexp.MustCompile(`(?m)^([a-z][a-z-]*):`).FindAllStringSubmatch(string(b), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`).FindAllStringSubmatch(string(b), -1) {
 		names = append(names, m[1])
 	}
 	return names

@@ -108,8 +108,11 @@ func (p *peer) ask(r request) (answer, error) {
 	return a, nil
 }
 
-// gone describes the end of a peer that was not asked for.
+// gone describes the end of a peer that was not asked for. It waits for the
+// process, as what it said last may still be on its way.
 func (p *peer) gone(err error) error {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
 	return fmt.Errorf("%s: ended: %w\n%s", p.name, err, p.errors)
 }
 
