@@ -195,11 +195,11 @@ func biasFromCodes(ctx context.Context, c *graph.Copy, n *graph.Node, b backend.
 	}
 	sub.Output("bias", sub.Apply(n.Op, in...))
 	p, err := program.Compile(ctx, sub, program.Options{Backend: b, Lowered: true})
-	defer p.Close()
-	if err == nil {
-		err = p.Run(ctx)
-	}
 	if err != nil {
+		return graph.Value{}, fmt.Errorf("qat: %s: %w", n.Name, err)
+	}
+	defer p.Close()
+	if err := p.Run(ctx); err != nil {
 		return graph.Value{}, fmt.Errorf("qat: %s: %w", n.Name, err)
 	}
 	t, err := p.OutputTensor(ctx, "bias")
