@@ -4,7 +4,7 @@ CACHE ?= .cache
 REF ?= HEAD~1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-go test-race test-purego test-cross test-arm64 test-peers test-docker fuzz lint bench bench-compare bench-peers demo cover check-generate generate docs cuda test-cuda clean
+.PHONY: help build test test-go test-race test-purego test-cross test-arm64 test-peers test-docker fuzz lint bench bench-compare bench-peers demo cover check-generate generate docs cuda test-cuda gpu-check clean
 
 help: ## This list.
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ cuda: ## Kernels to PTX, and what they use (compilers come as packages); cubins:
 
 test-cuda: ## The GPU backend on a simulated GPU (g++).
 	@scripts/test-cuda.sh
+
+gpu-check: ## What checks and measures a machine that has a GPU and no Go, in dist/gpu-check.
+	@scripts/gpu-check.sh build dist/gpu-check
 
 lint: ## gofmt, go vet, golangci-lint and, with a vulnerability database, govulncheck.
 	@scripts/lint.sh

@@ -10,10 +10,10 @@ env=$(scripts/cuda-env.sh packages) || { status=$?; exit $status; }
 eval "$env"
 export GOQAT_CUDA_DRIVER
 GOQAT_CUDA_DRIVER=$(tail -n 1 <<<"$sim")
-go vet -tags cuda ./cuda/... ./backend/gpu/... ./cmd/...
+go vet -tags cuda ./cuda/... ./backend/gpu/... ./cmd/... ./tests/gpubench
 # Never from the cache: go does not know of the library, nor of what C reads
 # from the environment.
-go test -count=1 -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/...
+go test -count=1 -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/... ./tests/gpubench
 go test -count=1 -tags cuda "$@" ./cmd/goqat -run GPU
 # The code for older and for newer devices, with blocks and warps in another
 # order.
@@ -22,6 +22,12 @@ while read -r cc order; do
   GOQAT_SIM_CC=$cc GOQAT_SIM_ORDER=$order go test -count=1 -tags cuda "$@" ./backend/gpu -run Conformance
 done <<<"75 shuffled
 90 descending"
+# What goes to a machine with a GPU, as it runs there.
+check=$(mktemp -d)
+trap 'rm -rf "$check"' EXIT
+scripts/gpu-check.sh build "$check"
+GOQAT_GPU_CHECK_TINY=1 GOQAT_GPU_CHECK_PYTHON=none GOQAT_GPU_CHECK_TESTS='Events|Devices|Kernels|Files|Measure|Conformance/fake_quant$' \
+  "$check/run.sh" "$check/results"
 # The headers of CUDA 13 do as well.
 env=$(scripts/cuda-env.sh packages13) || { status=$?; exit $status; }
 eval "$env"
