@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -144,10 +145,15 @@ func (p *peer) close() {
 }
 
 // tail keeps the end of what is written to it.
-type tail struct{ b []byte }
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
 
 func (t *tail) Write(b []byte) (int, error) {
 	const most = 2000
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.b = append(t.b, b...)
 	if extra := len(t.b) - most; extra > 0 {
 		t.b = append(t.b[:0], t.b[extra:]...)
@@ -155,4 +161,8 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (t *tail) String() string { return strings.TrimSpace(string(t.b)) }
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.b))
+}
