@@ -2,18 +2,7 @@
 // of each dy that reaches an element, added in order.
 //
 // Targets: 75
-#include "window.cuh"
-
-// pool_count is the divisor of one axis: taps inside the input, and, where
-// padding counts, in front of it and up to end = in + padding behind.
-__device__ __forceinline__ int pool_count(int out, int stride, int before, int dilation, int kernel, int in, int after, int padding) {
-  int count = 0;
-  for (int t = 0; t < kernel; t++) {
-    int i = out * stride - before + t * dilation;
-    if ((i >= 0 && i < in) || (padding && i < in + after)) count++;
-  }
-  return count;
-}
+#include "pool.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) average_pool(float* y, const float* x, i64 n, WINDOW_ARGUMENTS, int bottom, int right, int padding) {
   for (i64 e = (i64)blockIdx.x * blockDim.x + threadIdx.x; e < n; e += (i64)gridDim.x * blockDim.x) {

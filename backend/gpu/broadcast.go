@@ -31,15 +31,7 @@ func broadcastKernel(module string, types []tensor.DType) kernel {
 			return k.launch(module+"_"+suffix, k.elementwise(n), out[0], in[0], in[1], int64(n))
 		}
 		b, _ := newBroadcast(in[0].spec.Shape, in[1].spec.Shape)
-		args := []any{out[0], in[0], in[1], int64(n)}
-		for _, d := range b.dims {
-			args = append(args, int32(d))
-		}
-		for _, strides := range [2][broadcastDims]int{b.a, b.b} {
-			for _, s := range strides {
-				args = append(args, int64(s))
-			}
-		}
+		args := append([]any{out[0], in[0], in[1], int64(n)}, b.arguments()...)
 		grid := cuda.Launch{Grid: cuda.Dim{X: min((n+threads-1)/threads, 1<<20)}, Block: cuda.Dim{X: threads}}
 		return k.launch(module+"_broadcast_"+suffix, grid, args...)
 	}}
@@ -50,6 +42,21 @@ func broadcastKernel(module string, types []tensor.DType) kernel {
 // repeated.
 type broadcast struct {
 	dims, a, b [broadcastDims]int
+}
+
+// arguments returns the walk as kernels take it: BROADCAST_ARGUMENTS of
+// csrc/broadcast.cuh.
+func (w *broadcast) arguments() []any {
+	var args []any
+	for _, d := range w.dims {
+		args = append(args, int32(d))
+	}
+	for _, strides := range [2][broadcastDims]int{w.a, w.b} {
+		for _, s := range strides {
+			args = append(args, int64(s))
+		}
+	}
+	return args
 }
 
 // newBroadcast joins neighbouring dimensions that both operands walk as one;
