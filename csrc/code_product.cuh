@@ -573,7 +573,7 @@ __device__ __forceinline__ void matrix_product(const results& out, const u8* a, 
   CONV_DIRECT(name##_direct_u8, u8, E)
 
 #define MATRIX_PRODUCT(name, side, X, E)                                                                                                        \
-  extern "C" __global__ void __launch_bounds__(2 * side) name(results out, const u8* a, const u8* b, const column* columns, stack s, factors f, \
+  extern "C" __global__ void __launch_bounds__(2 * side, side == 64 ? 3 : 1) name(results out, const u8* a, const u8* b, const column* columns, stack s, factors f, \
                                                               const float* sy, const int* zy, rule_of rule, u32 flip) {                         \
     matrix_product<side, X, E>(out, a, b, columns, s, f, sy, zy, rule, flip);                                                                   \
   }
