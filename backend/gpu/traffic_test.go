@@ -32,6 +32,14 @@ var movements = []movement{
 	{"ste_grad", backend.STEGrad{}, specs(tensor.F32, -1, tensor.B1, -1), 4.125, 4},
 	{"quantize_linear", backend.QuantizeLinear{Scheme: quant.Int8()}, specs(tensor.F32, -1, tensor.F32, 1, tensor.I32, 1), 4, 1.125},
 	{"dequantize_linear_i8", backend.DequantizeLinear{Scheme: quant.Int8()}, specs(tensor.I8, -1, tensor.F32, 1, tensor.I32, 1), 1, 4},
+	{"quantize_activation", backend.QuantizeActivation{Scheme: quant.Int8(), Lo: 0, Hi: 6}, specs(tensor.F32, -1, tensor.F32, 1, tensor.I32, 1), 4, 1.125},
+	{"lsq_grad", backend.LSQGrad{Scheme: quant.Int8()}, specs(tensor.F32, -1, tensor.F32, -1, tensor.F32, 1, tensor.I32, 1), 8, 4},
+	{"observe_runs", backend.ObserveMinMax{}, specs(tensor.F32, -1, tensor.F32, 1, tensor.F32, 1), 4, 0},
+	{"histogram_count", backend.ObserveHistogram{Bins: 64}, specs(tensor.F32, -1, tensor.I64, 64, tensor.F32, 2), 4, 0},
+	{"requantize_codes", backend.Requantize{In: quant.Int8(), Scheme: quant.Int8()}, specs(tensor.I8, -1, tensor.F32, 1, tensor.I32, 1, tensor.F32, 1, tensor.I32, 1), 1, 1.125},
+	{"qlinear_add", backend.QLinearAdd{Scheme: quant.Int8()}, specs(tensor.I8, -1, tensor.F32, 1, tensor.I32, 1, tensor.I8, -1, tensor.F32, 1, tensor.I32, 1, tensor.F32, 1, tensor.I32, 1), 2, 1.125},
+	{"sgd", backend.SGD{Momentum: 0.9}, specs(tensor.F32, -1, tensor.F32, -1, tensor.F32, -1, tensor.F32, 1), 12, 8},
+	{"adam", backend.Adam{Beta1: 0.9, Beta2: 0.99, Eps: 1e-8}, specs(tensor.F32, -1, tensor.F32, -1, tensor.F32, -1, tensor.F32, -1, tensor.F32, 1, tensor.I64, 1), 16, 12},
 	{"relu", backend.Relu{}, specs(tensor.F32, -1), 4, 4},
 	{"relu_grad", backend.ReluGrad{}, specs(tensor.F32, -1, tensor.F32, -1), 8, 4},
 }
@@ -80,7 +88,12 @@ func TestTraffic(t *testing.T) {
 				}
 				in = append(in, x)
 			}
-			for _, s := range out {
+			upd, _ := m.op.(backend.Updater)
+			for i, s := range out {
+				if upd != nil && upd.Updates(i) >= 0 {
+					to = append(to, in[upd.Updates(i)])
+					continue
+				}
 				x, err := b.Alloc(s)
 				require.NoError(t, err)
 				to = append(to, x)
