@@ -24,7 +24,8 @@ import (
 func TestGPUScripts(t *testing.T) {
 	sim := os.Getenv("GOQAT_CUDA_DRIVER")
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/gpu",
+		Dir:  "testdata/gpu",
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfor": waitFor},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("SIM", sim)
