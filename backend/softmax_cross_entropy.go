@@ -32,3 +32,19 @@ func (SoftmaxCrossEntropyGrad) OpName() string { return "softmax_cross_entropy_g
 
 // Overwrites says that dx may have the storage of the probabilities.
 func (SoftmaxCrossEntropyGrad) Overwrites(out int) int { return out + 1 }
+
+// SoftmaxCrossEntropyTrain is [SoftmaxCrossEntropy] and, in the same pass, its
+// gradient in the logits for a loss that is the root of what is
+// differentiated,
+//
+//	dx = (p - (1-Smoothing) * [class = label] - Smoothing/classes) / rows
+//
+// Inputs: logits [..., classes], labels int32 [...]. Outputs: loss [], dx
+// [..., classes]. Loss and dx have the bits that the two operations give for
+// dloss = 1, and labels the same error.
+type SoftmaxCrossEntropyTrain struct {
+	Smoothing float32
+}
+
+// OpName returns "softmax_cross_entropy_train".
+func (SoftmaxCrossEntropyTrain) OpName() string { return "softmax_cross_entropy_train" }

@@ -30,6 +30,31 @@ func init() {
 		},
 		ONNX: "SoftmaxCrossEntropyLoss",
 	})
+	graph.Register(backend.SoftmaxCrossEntropyTrain{}, graph.Def{
+		Infer: func(op backend.Op, in []tensor.Spec) ([]tensor.Spec, error) {
+			if err := want(in, 2, 2); err != nil {
+				return nil, err
+			}
+			if err := checkLabels(op.(backend.SoftmaxCrossEntropyTrain).Smoothing, in[0], in[1]); err != nil {
+				return nil, err
+			}
+			return []tensor.Spec{tensor.Of(in[0].DType), in[0]}, nil
+		},
+		// The gradient is there already, for a loss that is the root.
+		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
+			if !d[1].Absent() {
+				g.Fail(fmt.Errorf("op: node %s: the gradient of a cross entropy has none itself", n.Name))
+				return nil
+			}
+			dx := n.Out[1]
+			if !isOne(d[0]) {
+				dx = g.Apply(backend.ScaleBy{}, dx, d[0])
+			}
+			return []graph.Value{dx, {}}
+		},
+		NoONNX: fusedNoONNX,
+	})
+	graph.RegisterFusion(fuseCrossEntropy)
 	graph.Register(backend.SoftmaxCrossEntropyGrad{}, graph.Def{
 		Infer: func(op backend.Op, in []tensor.Spec) ([]tensor.Spec, error) {
 			if err := want(in, 3, 3); err != nil {

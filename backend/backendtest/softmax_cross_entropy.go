@@ -57,6 +57,43 @@ func init() {
 		},
 	})
 	Register(Conformance{
+		Op: backend.SoftmaxCrossEntropyTrain{},
+		Cases: func(r *rand.Rand) []Case {
+			var cs []Case
+			for _, s := range append(crossEntropyShapes(), []int{3, 2}, []int{2, 4097}, []int{1, 50257}) {
+				for _, eps := range []float32{0, 0.1, 1} {
+					x := Normal(r, 3, s...)
+					in := []*tensor.Tensor{x, Ints(r, tensor.I32, 0, s[len(s)-1]-1, s[:len(s)-1]...)}
+					op := backend.SoftmaxCrossEntropyTrain{Smoothing: eps}
+					cs = append(cs,
+						Case{Name: fmt.Sprintf("%v/smoothing=%v", s, eps), Op: op, In: in},
+						Case{Name: fmt.Sprintf("double/%v/smoothing=%v", s, eps), Op: op, In: []*tensor.Tensor{Double(x), in[1]}})
+				}
+			}
+			op := backend.SoftmaxCrossEntropyTrain{}
+			inf := float32(math.Inf(1))
+			big := tensor.FromF32([]float32{1000, -1000, 3, 1000, 999, 998}, 2, 3)
+			nan := tensor.FromF32([]float32{1, float32(math.NaN()), 3, 1, 2, 3}, 2, 3)
+			l := func(v ...int32) *tensor.Tensor { return tensor.FromI32(v, len(v)) }
+			return append(cs,
+				Case{Name: "extreme", Op: op, In: []*tensor.Tensor{big, l(1, 2)}},
+				Case{Name: "nan", Op: op, In: []*tensor.Tensor{nan, l(1, 2)}},
+				Case{Name: "inf", Op: op, In: []*tensor.Tensor{tensor.FromF32([]float32{1, inf, 3, 1, 2, 3}, 2, 3), l(1, 2)}},
+				Case{Name: "-inf", Op: op, In: []*tensor.Tensor{tensor.FromF32([]float32{1, -inf, 3, 1, 2, 3}, 2, 3), l(0, 2)}},
+				Case{Name: "-inf of the label", Op: op, In: []*tensor.Tensor{tensor.FromF32([]float32{1, -inf, 3, 1, 2, 3}, 2, 3), l(1, 2)}},
+				Case{Name: "no rows", Op: op, In: []*tensor.Tensor{Normal(r, 1, 0, 3), l()}},
+				Case{Name: "label 3", Op: op, In: []*tensor.Tensor{big, l(1, 3)}, Err: backend.ErrIndex},
+				Case{Name: "label -1", Op: op, In: []*tensor.Tensor{big, l(-1, 0)}, Err: backend.ErrIndex})
+		},
+		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
+			eps := op.(backend.SoftmaxCrossEntropyTrain).Smoothing
+			p := tensor.New(tensor.Spec{DType: tensor.F64, Shape: in[0].Shape()})
+			registered["softmax_cross_entropy"].Ref(backend.SoftmaxCrossEntropy{Smoothing: eps}, in, []*tensor.Tensor{out[0], p})
+			registered["softmax_cross_entropy_grad"].Ref(backend.SoftmaxCrossEntropyGrad{Smoothing: eps},
+				[]*tensor.Tensor{tensor.FromF32([]float32{1}), p, in[1]}, []*tensor.Tensor{out[1]})
+		},
+	})
+	Register(Conformance{
 		Op: backend.SoftmaxCrossEntropyGrad{},
 		Cases: func(r *rand.Rand) []Case {
 			var cs []Case

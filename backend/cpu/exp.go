@@ -1,21 +1,10 @@
 package cpu
 
 import (
-	"math"
-
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/elementary"
 )
 
 func init() {
-	register(backend.Exp{}, elementwiseOne(4,
-		always(func(y, x []float32) {
-			for i, v := range x {
-				y[i] = exp32(v)
-			}
-		}),
-		always(func(y, x []float64) {
-			for i, v := range x {
-				y[i] = math.Exp(v)
-			}
-		})))
+	register(backend.Exp{}, elementwiseOne(2, always(elementary.Exp), always(elementary.ExpOf64)))
 }

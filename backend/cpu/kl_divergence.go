@@ -4,15 +4,16 @@ import (
 	"runtime"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/elementary"
 	"github.com/goqat/goqat/tensor"
 )
 
 func init() {
 	register(backend.KLDivergence{}, kernel{types: floats, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		if in[0].DType() == tensor.F64 {
-			return bindKLDivergence(b, op.(backend.KLDivergence), out, in, expSum64), nil
+			return bindKLDivergence(b, op.(backend.KLDivergence), out, in, elementary.ExpSum64), nil
 		}
-		return bindKLDivergence(b, op.(backend.KLDivergence), out, in, expSum32), nil
+		return bindKLDivergence(b, op.(backend.KLDivergence), out, in, elementary.ExpSum), nil
 	}})
 }
 
@@ -30,10 +31,10 @@ func bindKLDivergence[T float](b *Backend, op backend.KLDivergence, out, in []*t
 		p, q := both[:n], both[n:]
 		for r := lo; r < hi; r++ {
 			s, t := student[r*n:][:n], teacher[r*n:][:n]
-			ms, mt := rowMax(s), rowMax(t)
+			ms, mt := elementary.Max(s), elementary.Max(t)
 			sumP, sumQ := expSum(p, s, ms, cold), expSum(q, t, mt, cold)
 			// log q - log p = (t - s)/T - shift
-			shift := (float64(mt)-float64(ms))/temp + (logStable(sumQ) - logStable(sumP))
+			shift := (float64(mt)-float64(ms))/temp + (elementary.Log(sumQ) - elementary.Log(sumP))
 			fp, fq := T(1/sumP), T(1/sumQ)
 			var l float64
 			for i := range p {

@@ -1,19 +1,12 @@
 package cpu
 
-import "github.com/goqat/goqat/backend"
+import (
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/elementary"
+)
 
 func init() {
-	register(backend.Sigmoid{}, elementwiseOne(5,
-		always(func(y, x []float32) {
-			for i, v := range x {
-				y[i] = sigmoid32(v)
-			}
-		}),
-		always(func(y, x []float64) {
-			for i, v := range x {
-				y[i] = sigmoid64(v)
-			}
-		})))
+	register(backend.Sigmoid{}, elementwiseOne(2, always(elementary.Sigmoid), always(elementary.SigmoidOf64)))
 	register(backend.SigmoidGrad{}, elementwiseTwo(1, always(sigmoidGradLoop[float32]), always(sigmoidGradLoop[float64])))
 }
 

@@ -1,11 +1,11 @@
 package cpu
 
 import (
+	"math"
 	"runtime"
 
-	"math"
-
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/elementary"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -17,9 +17,9 @@ func init() {
 			return nil, err
 		}
 		if in[0].DType() == tensor.F64 {
-			return bindLines(b, l, softmaxRow(o.Log, expSum64), out[0].F64(), in[0].F64(), nil), nil
+			return bindLines(b, l, softmaxLines(o.Log, expRows64), out[0].F64(), in[0].F64(), nil), nil
 		}
-		return bindLines(b, l, softmaxRow(o.Log, expSum32), out[0].F32(), in[0].F32(), nil), nil
+		return bindLines(b, l, softmaxLines(o.Log, expRows32), out[0].F32(), in[0].F32(), nil), nil
 	}})
 	register(backend.SoftmaxGrad{}, kernel{types: floats, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		o := op.(backend.SoftmaxGrad)
@@ -28,11 +28,23 @@ func init() {
 			return nil, err
 		}
 		if in[0].DType() == tensor.F64 {
-			return bindLines(b, l, softmaxGradRow(o.Log, math.Exp), out[0].F64(), in[0].F64(), in[1].F64()), nil
+			return bindLines(b, l, softmaxGradLines(o.Log, math.Exp, elementary.SoftmaxGradRows64), out[0].F64(), in[0].F64(), in[1].F64()), nil
 		}
-		return bindLines(b, l, softmaxGradRow(o.Log, exp32), out[0].F32(), in[0].F32(), in[1].F32()), nil
+		return bindLines(b, l, softmaxGradLines(o.Log, elementary.Exp32, elementary.SoftmaxGradRows), out[0].F32(), in[0].F32(), in[1].F32()), nil
 	}})
 }
+
+// expRows are the loops of package elementary over rows, for a type.
+type expRows[T float] struct {
+	softmax func(y, x []T, n int, most []T, sum []float64)
+	gap     func(sum []float64, x []T, n int, most []T)
+	scale   func(y, x []T, n int, factor []T, less, times T)
+}
+
+var (
+	expRows32 = expRows[float32]{elementary.SoftmaxRows, elementary.GapRows, elementary.ScaleRows}
+	expRows64 = expRows[float64]{elementary.SoftmaxRows64, elementary.GapRows64, elementary.ScaleRows64}
+)
 
 // softLines is an array as [outer, size, inner]; each line along the middle
 // dimension is handled by itself.
@@ -46,25 +58,24 @@ func newLines(axis int, s tensor.Shape) (softLines, error) {
 	return softLines{s[:axis].Numel(), s[axis], s[axis+1:].Numel()}, nil
 }
 
-// bindLines runs row on each line of z, a and b (b may be nil). Lines that
-// are not contiguous go through a scratch.
-func bindLines[T float](s *Backend, l softLines, row func(z, a, b []T), z, a, b []T) func() error {
+// bindLines runs lines on those of z, a and b (b may be nil), with room for
+// two numbers a line. Lines that are not contiguous go through a scratch.
+func bindLines[T float](s *Backend, l softLines, lines func(z, a, b []T, n int, most []T, sum []float64), z, a, b []T) func() error {
 	n := l.size
+	grain := max(1, nestTile/max(n, 1))
 	contiguous := func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			var second []T
-			if b != nil {
-				second = b[i*n:][:n]
-			}
-			row(z[i*n:][:n], a[i*n:][:n], second)
+		sc := s.scratch.take(16 * (hi - lo))
+		var second []T
+		if b != nil {
+			second = b[lo*n : hi*n]
 		}
-	}
-	if l.inner > 1 {
-		s.scratch.need(8 * 3 * n * runtime.GOMAXPROCS(0))
+		lines(z[lo*n:hi*n], a[lo*n:hi*n], second, n, scratchOf[T](sc, 8*(hi-lo), hi-lo), scratchOf[float64](sc, 0, hi-lo))
+		s.scratch.give(sc)
 	}
 	apart := func(lo, hi int) {
-		sc := s.scratch.take(8 * 3 * n)
-		all := scratchOf[T](sc, 0, 3*n)
+		sc := s.scratch.take(8*3*n + 16)
+		sum, most := scratchOf[float64](sc, 0, 1), scratchOf[T](sc, 8, 1)
+		all := scratchOf[T](sc, 16, 3*n)
 		p, q, r := all[:n], all[n:2*n], all[2*n:]
 		for i := lo; i < hi; i++ {
 			base := i/l.inner*n*l.inner + i%l.inner
@@ -74,18 +85,18 @@ func bindLines[T float](s *Backend, l softLines, row func(z, a, b []T), z, a, b 
 					q[j] = b[base+j*l.inner]
 				}
 			}
-			row(r, p, q)
+			lines(r, p, q, n, most, sum)
 			for j := range n {
 				z[base+j*l.inner] = r[j]
 			}
 		}
 		s.scratch.give(sc)
 	}
-	body := apart
+	body, room := apart, 8*3*n+16
 	if l.inner == 1 {
-		body = contiguous
+		body, room = contiguous, 16*grain
 	}
-	grain := max(1, nestTile/4/max(n, 1))
+	s.scratch.need(room * runtime.GOMAXPROCS(0))
 	return func() error {
 		if n > 0 {
 			parallel(l.outer*l.inner, grain, body)
@@ -94,85 +105,42 @@ func bindLines[T float](s *Backend, l softLines, row func(z, a, b []T), z, a, b 
 	}
 }
 
-// expSum32 sets y = exp((x - shift) * factor) and returns the sum in float64.
-func expSum32(y, x []float32, shift, factor float32) float64 {
-	y = y[:len(x)]
-	var sum float64
-	for i, v := range x {
-		e := exp32((v - shift) * factor)
-		y[i] = e
-		sum += float64(e)
-	}
-	return sum
-}
-
-// expSum64 is expSum32 for float64.
-func expSum64(y, x []float64, shift, factor float64) float64 {
-	y = y[:len(x)]
-	var sum float64
-	for i, v := range x {
-		e := math.Exp((v - shift) * factor)
-		y[i] = e
-		sum += e
-	}
-	return sum
-}
-
-// rowMax returns the largest number of x, -Inf for none; NaN is passed over,
-// and shows in the exponentials.
-func rowMax[T float](x []T) T {
-	m := T(math.Inf(-1))
-	for _, v := range x {
-		if v > m {
-			m = v
-		}
-	}
-	return m
-}
-
-func softmaxRow[T float](log bool, expSum func(y, x []T, shift, factor T) float64) func(y, x, _ []T) {
+func softmaxLines[T float](log bool, of expRows[T]) func(y, x, _ []T, n int, most []T, sum []float64) {
 	if log {
-		return func(y, x, _ []T) {
-			m := rowMax(x)
-			sum := expSum(y, x, m, 1)
-			ln := T(logStable(sum))
-			for i, v := range x {
-				y[i] = v - m - ln
+		return func(y, x, _ []T, n int, most []T, sum []float64) {
+			of.softmax(y, x, n, most, sum)
+			for r, m := range most {
+				ln := T(elementary.Log(sum[r]))
+				for i, v := range x[r*n:][:n] {
+					y[r*n+i] = v - m - ln
+				}
 			}
 		}
 	}
-	return func(y, x, _ []T) {
-		scaleRow(y, T(1/expSum(y, x, rowMax(x), 1)))
+	return func(y, x, _ []T, n int, most []T, sum []float64) {
+		of.softmax(y, x, n, most, sum)
+		for r, s := range sum {
+			most[r] = T(1 / s)
+		}
+		of.scale(y, y, n, most, 0, 1)
 	}
 }
 
-func scaleRow[T float](y []T, f T) {
-	for i := range y {
-		y[i] *= f
-	}
-}
-
-func softmaxGradRow[T float](log bool, exp func(T) T) func(dx, dy, y []T) {
+func softmaxGradLines[T float](log bool, exp func(T) T, grad func(dx, dy, y []T, n int)) func(dx, dy, y []T, n int, _ []T, _ []float64) {
 	if log {
-		return func(dx, dy, y []T) {
-			var sum float64
-			for _, d := range dy {
-				sum += float64(d)
-			}
-			s := T(sum)
-			for i, d := range dy {
-				dx[i] = d - T(exp(y[i])*s)
+		return func(dx, dy, y []T, n int, most []T, _ []float64) {
+			for r := range most {
+				to, d, v := dx[r*n:][:n], dy[r*n:][:n], y[r*n:][:n]
+				var sum float64
+				for _, g := range d {
+					sum += float64(g)
+				}
+				s := T(sum)
+				for i, g := range d {
+					to[i] = g - T(exp(v[i])*s)
+				}
 			}
 		}
 	}
-	return func(dx, dy, y []T) {
-		var sum float64
-		for i, d := range dy {
-			sum += float64(float64(d) * float64(y[i]))
-		}
-		s := T(sum)
-		for i, d := range dy {
-			dx[i] = y[i] * (d - s)
-		}
-	}
+	return func(dx, dy, y []T, n int, _ []T, _ []float64) { grad(dx, dy, y, n) }
 }

@@ -1,23 +1,12 @@
 package cpu
 
 import (
-	"math"
-
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/elementary"
 )
 
 func init() {
-	register(backend.Tanh{}, elementwiseOne(5,
-		always(func(y, x []float32) {
-			for i, v := range x {
-				y[i] = tanh32(v)
-			}
-		}),
-		always(func(y, x []float64) {
-			for i, v := range x {
-				y[i] = math.Tanh(v)
-			}
-		})))
+	register(backend.Tanh{}, elementwiseOne(2, always(elementary.Tanh), always(elementary.TanhOf64)))
 	register(backend.TanhGrad{}, elementwiseTwo(1, always(tanhGradLoop[float32]), always(tanhGradLoop[float64])))
 }
 

@@ -32,16 +32,17 @@ var Levels = map[string]int{
 
 	"backend": 2,
 
-	"backend/cpu/internal/isa":       1,
-	"backend/cpu/internal/gemm":      2,
-	"backend/cpu/internal/channels":  3,
-	"backend/cpu/internal/codes":     3,
-	"backend/cpu/internal/depthwise": 3,
-	"backend/cpu":                    3,
-	"backend/gpu":                    3,
-	"graph":                          3,
-	"backend/cpu/internal/amxtest":   2,
-	"backend/cpu/internal/peak":      2,
+	"backend/cpu/internal/isa":        1,
+	"backend/cpu/internal/gemm":       2,
+	"backend/cpu/internal/channels":   3,
+	"backend/cpu/internal/codes":      3,
+	"backend/cpu/internal/depthwise":  3,
+	"backend/cpu/internal/elementary": 2,
+	"backend/cpu":                     3,
+	"backend/gpu":                     3,
+	"graph":                           3,
+	"backend/cpu/internal/amxtest":    2,
+	"backend/cpu/internal/peak":       2,
 
 	"op": 4,
 

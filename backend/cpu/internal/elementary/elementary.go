@@ -1,12 +1,15 @@
-package cpu
+// Package elementary has the exponential function and what is made of it, of
+// single numbers and in loops over slices and rows, in Go and in assembly.
+//
+// The functions of float32 are float32 arithmetic in a fixed order, every
+// product rounded by a conversion so that no compiler contracts it with an
+// addition. They give the same bits on every machine and instruction set,
+// which package math does not promise, and their errors, in units in the last
+// place of the result, are stated and tested. Sums are float64 in 16 lanes,
+// see lanes.go.
+package elementary
 
 import "math"
-
-// Elementary functions of float32 for the transcendental kernels: float32
-// arithmetic in a fixed order, every product rounded by a conversion so that
-// no compiler contracts it with an addition. They give the same bits on every
-// machine, which package math does not promise, and their errors, in units in
-// the last place of the result, are stated and tested.
 
 const (
 	log2E = 1.44269504088896341
@@ -18,9 +21,9 @@ const (
 	roundMagic = 12582912
 )
 
-// exp32 returns e^x with an error below 1.5 units, 0 and +Inf beyond the
+// Exp32 returns e^x with an error below 1.5 units, 0 and +Inf beyond the
 // range and subnormal results inside it (polynomial of Cephes expf).
-func exp32(x float32) float32 {
+func Exp32(x float32) float32 {
 	if !(x <= 88.722839) {
 		if x > 0 {
 			return float32(math.Inf(1))
@@ -48,18 +51,18 @@ func exp32(x float32) float32 {
 	return p * math.Float32frombits(uint32(h+127)<<23) * math.Float32frombits(uint32(n-h+127)<<23)
 }
 
-// sigmoid32 returns 1/(1+exp(-x)) with an error below 3 units.
-func sigmoid32(x float32) float32 {
+// Sigmoid32 returns 1/(1+exp(-x)) with an error below 3 units.
+func Sigmoid32(x float32) float32 {
 	if x >= 0 {
-		return 1 / (1 + exp32(-x))
+		return 1 / (1 + Exp32(-x))
 	}
-	e := exp32(x)
+	e := Exp32(x)
 	return e / (1 + e)
 }
 
-// tanh32 returns the hyperbolic tangent with an error below 2 units
+// Tanh32 returns the hyperbolic tangent with an error below 2 units
 // (polynomial of Cephes tanhf).
-func tanh32(x float32) float32 {
+func Tanh32(x float32) float32 {
 	a := float32(math.Abs(float64(x)))
 	if a < 0.625 {
 		z := float32(x * x)
@@ -69,18 +72,18 @@ func tanh32(x float32) float32 {
 		p = float32(p*z) - 3.33332819422e-1
 		return float32(float32(p*z)*x) + x
 	}
-	y := 1 - 2/(exp32(2*a)+1)
+	y := 1 - 2/(Exp32(2*a)+1)
 	if x < 0 {
 		return -y
 	}
 	return y
 }
 
-// normal32 returns the distribution function of the normal distribution,
+// Normal32 returns the distribution function of the normal distribution,
 // erfc(-x/sqrt(2))/2, with an absolute error below 1.2e-7 and a relative one
 // below 2e-5 down to x = -12 (polynomial of Cephes erff, and beyond
 // |x| = sqrt(2) the Chebyshev fit of Numerical Recipes, 6.2).
-func normal32(x float32) float32 {
+func Normal32(x float32) float32 {
 	y := float32(x * (1 / math.Sqrt2))
 	z := float32(math.Abs(float64(y)))
 	if z < 1 {
@@ -103,16 +106,16 @@ func normal32(x float32) float32 {
 	p = float32(p*t) + 0.37409196
 	p = float32(p*t) + 1.00002368
 	p = float32(p*t) - 1.26551223
-	tail := float32(float32(0.5*t) * exp32(p-float32(z*z)))
+	tail := float32(float32(0.5*t) * Exp32(p-float32(z*z)))
 	if x < 0 {
 		return tail
 	}
 	return 1 - tail
 }
 
-// logStable is math.Log (FreeBSD's e_log.c) without fused multiplications,
+// Log is math.Log (FreeBSD's e_log.c) without fused multiplications,
 // for sums that must give the same bits everywhere.
-func logStable(x float64) float64 {
+func Log(x float64) float64 {
 	switch {
 	case math.IsNaN(x) || math.IsInf(x, 1):
 		return x
@@ -142,8 +145,8 @@ func logStable(x float64) float64 {
 	return float64(k*6.93147180369123816490e-01) - ((half - low) - f)
 }
 
-// sigmoid64 and normal64 are the float64 twins, from package math.
-func sigmoid64(x float64) float64 {
+// Sigmoid64 is the float64 twin of Sigmoid32, from package math.
+func Sigmoid64(x float64) float64 {
 	if x >= 0 {
 		return 1 / (1 + math.Exp(-x))
 	}
@@ -151,4 +154,5 @@ func sigmoid64(x float64) float64 {
 	return e / (1 + e)
 }
 
-func normal64(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
+// Normal64 is the float64 twin of Normal32, from package math.
+func Normal64(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
