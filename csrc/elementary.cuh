@@ -1,4 +1,4 @@
-// The elementary functions of float32 of backend/cpu/elementary.go: float32
+// The elementary functions of float32 of package elementary of backend/cpu: float32
 // arithmetic in the same fixed order, so the same bits. Contraction is off.
 #pragma once
 #include "common.cuh"

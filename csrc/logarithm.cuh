@@ -1,4 +1,4 @@
-// log_stable is backend/cpu's logStable, the natural logarithm in float64
+// log_stable is Log of package elementary of backend/cpu, the natural logarithm in float64
 // (FreeBSD's e_log.c without fused operations), for normal numbers.
 #pragma once
 #include "common.cuh"

@@ -37,7 +37,7 @@ func expSum[T Float](y, x []T, shift, factor T, exp func(T) T) float64 {
 	for i, v := range x {
 		e := exp((v - shift) * factor)
 		y[i] = e
-		s[i%lanes] += float64(e)
+		s[uint(i)%lanes] += float64(e)
 	}
 	return total(&s)
 }
@@ -98,7 +98,7 @@ func gapRows[T Float](sum []float64, x []T, n int, most []T) {
 	for r, m := range most {
 		var s [lanes]float64
 		for i, v := range x[r*n:][:n] {
-			s[i%lanes] += float64(m) - float64(v)
+			s[uint(i)%lanes] += float64(m) - float64(v)
 		}
 		sum[r] = total(&s)
 	}
@@ -152,7 +152,7 @@ func softmaxGradRows[T Float](dx, dy, y []T, n int) {
 		d, v := dy[r*n:][:n], y[r*n:][:n]
 		var s [lanes]float64
 		for i := range d {
-			s[i%lanes] += float64(float64(d[i]) * float64(v[i]))
+			s[uint(i)%lanes] += float64(float64(d[i]) * float64(v[i]))
 		}
 		sum := T(total(&s))
 		to := dx[r*n:][:n]
