@@ -22,6 +22,13 @@ __device__ __forceinline__ i32 dot4(u32 a, i32 b, i32 c) {
   return d;
 }
 
+// flush makes subnormal numbers zeros of their sign.
+__device__ __forceinline__ float flush(float v) {
+  float d;
+  asm("mul.rn.ftz.f32 %0, %1, 0f3F800000;" : "=f"(d) : "f"(v));
+  return d;
+}
+
 // load_once reads what no other thread needs again (evict first), and
 // store_once writes what is not read soon.
 template <typename T>
@@ -118,6 +125,14 @@ __device__ __forceinline__ void mma_m16n8k16(i32 (&d)[4], const u32 (&a)[2], con
   asm volatile("mma.sync.aligned.m16n8k16.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
                : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(b[0]));
+}
+
+// round_bf16x2 rounds two numbers to bf16, half to even, the first in the low
+// half.
+__device__ __forceinline__ u32 round_bf16x2(float lo, float hi) {
+  u32 d;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(hi), "f"(lo));
+  return d;
 }
 
 // mma_bf16 is the product m16n8k16 of bf16 with float32 sums. With 16-bit

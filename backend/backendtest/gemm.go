@@ -30,14 +30,14 @@ func init() {
 	}})
 	Register(Conformance{Op: backend.GemmGradInput{}, Cases: gemmCases(func(r *rand.Rand, lead tensor.Shape, n, k, i int) Case {
 		p := gradPrecision(i)
-		c := Case{Op: backend.GemmGradInput{Precision: p}, NMSE: gradNMSE(p), In: []*tensor.Tensor{Normal(r, 1, append(lead, n)...)}}
+		c := Case{Op: backend.GemmGradInput{Precision: p}, NMSE: gradNMSE(p), Exact: exactGrad(i), In: []*tensor.Tensor{resultGrad(r, i, append(lead, n)...)}}
 		switch i % 3 {
 		case 0:
 			c.In = append(c.In, Normal(r, 1, n, k))
 		case 1:
-			c.In = append(c.In, Codes(r, tensor.I8, -127, 127, n, k), scales(r, n))
+			c.In = append(c.In, Codes(r, tensor.I8, -127, 127, n, k), gradScales(r, i, n))
 		case 2:
-			c.In = append(c.In, Codes(r, tensor.I8, -127, 127, n, k), scales(r, 1))
+			c.In = append(c.In, Codes(r, tensor.I8, -127, 127, n, k), gradScales(r, i, 1))
 		}
 		return c
 	}), Ref: func(_ backend.Op, in, out []*tensor.Tensor) {
@@ -51,9 +51,9 @@ func init() {
 		}
 	}})
 	Register(Conformance{Op: backend.GemmGradWeight{}, Cases: gemmCases(func(r *rand.Rand, lead tensor.Shape, n, k, i int) Case {
-		dy := Normal(r, 1, append(lead.Clone(), n)...)
+		dy := resultGrad(r, i, append(lead.Clone(), n)...)
 		p := gradPrecision(i)
-		return Case{Op: backend.GemmGradWeight{Precision: p}, NMSE: gradNMSE(p), In: append([]*tensor.Tensor{dy}, inputOperand(r, i, append(lead, k))...)}
+		return Case{Op: backend.GemmGradWeight{Precision: p}, NMSE: gradNMSE(p), Exact: exactGrad(i), In: append([]*tensor.Tensor{dy}, inputOperand(r, i, append(lead, k))...)}
 	}), Ref: func(_ backend.Op, in, out []*tensor.Tensor) {
 		n, k, x := out[0].Shape()[0], out[0].Shape()[1], inputValues(in)
 		for i := range out[0].Numel() {
@@ -78,7 +78,7 @@ func gemmCases(make func(r *rand.Rand, lead tensor.Shape, n, k, i int) Case) fun
 			{tensor.Shape{1}, 1, 1}, {tensor.Shape{3}, 5, 7}, {tensor.Shape{17}, 33, 65}, {nil, 4, 9}, {tensor.Shape{2, 3, 5}, 7, 11},
 			{tensor.Shape{128}, 10, 64}, {tensor.Shape{129}, 131, 70}, {tensor.Shape{3000}, 6, 5}, {tensor.Shape{0}, 3, 4}, {tensor.Shape{5}, 3, 0},
 		} {
-			for i := range 9 {
+			for _, i := range gradIndices {
 				k := make(r, c.lead.Clone(), c.n, c.k, i)
 				k.Name = fmt.Sprintf("%vx%dx%d %d", c.lead, c.n, c.k, i)
 				cs = append(cs, k)

@@ -15,9 +15,12 @@ func init() {
 		}
 		return k.launch("conv", realTiles(g.rows(), int(g.OG), int(g.Groups)), out[0], in[0], in[1], codeAt(in, 2), structure(g))
 	}})
-	// Gradients are float32 whatever their precision: no less precise.
 	register(backend.ConvGradInput{}, kernel{module: "conv", types: f32, bind: func(k *build, op backend.Op, out, in []*Buffer) error {
-		g := newGeometry(op.(backend.ConvGradInput).Conv, out[0].spec.Shape, in[1].spec.Shape, in[0].spec.Shape)
+		o := op.(backend.ConvGradInput)
+		g := newGeometry(o.Conv, out[0].spec.Shape, in[1].spec.Shape, in[0].spec.Shape)
+		if suffix, ok := k.gradSuffix(o.Precision, in); ok && !g.depthwise() {
+			return bindCodeGradInput(k, g, suffix, out, in)
+		}
 		w := structure(newRealOperand(in, 1))
 		if g.depthwise() {
 			return k.launch("conv_depthwise_grad_input", k.each(out[0].numel()), out[0], in[0], w, structure(g))
@@ -25,7 +28,11 @@ func init() {
 		return k.launch("conv_grad_input", realTiles(int(g.N*g.H*g.W), int(g.CG), int(g.Groups)), out[0], in[0], w, structure(g))
 	}})
 	register(backend.ConvGradWeight{}, kernel{module: "conv", types: f32, bind: func(k *build, op backend.Op, out, in []*Buffer) error {
-		g := newGeometry(op.(backend.ConvGradWeight).Conv, in[1].spec.Shape, out[0].spec.Shape, in[0].spec.Shape)
+		o := op.(backend.ConvGradWeight)
+		g := newGeometry(o.Conv, in[1].spec.Shape, out[0].spec.Shape, in[0].spec.Shape)
+		if suffix, ok := k.gradSuffix(o.Precision, in); ok && !g.depthwise() {
+			return bindCodeGradWeight(k, g, suffix, out, in)
+		}
 		if out[0].numel() == 0 {
 			return nil
 		}

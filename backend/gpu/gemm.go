@@ -12,12 +12,17 @@ func init() {
 		m, n, d := leading(in[0].spec.Shape), in[1].spec.Shape[0], in[1].spec.Shape[1]
 		return k.launch("gemm", realTiles(m, n, 1), out[0], in[0], in[1], codeAt(in, 2), int32(m), int32(n), int32(d))
 	}})
-	// Gradients are float32 whatever their precision: no less precise.
-	register(backend.GemmGradInput{}, kernel{module: "gemm", types: f32, bind: func(k *build, _ backend.Op, out, in []*Buffer) error {
+	register(backend.GemmGradInput{}, kernel{module: "gemm", types: f32, bind: func(k *build, op backend.Op, out, in []*Buffer) error {
+		if suffix, ok := k.gradSuffix(op.(backend.GemmGradInput).Precision, in); ok {
+			return bindCodeGradInput(k, gemmGeometry(out[0].spec.Shape, in[1].spec.Shape), suffix, out, in)
+		}
 		m, n, d := leading(in[0].spec.Shape), in[1].spec.Shape[0], in[1].spec.Shape[1]
 		return k.launch("gemm_grad_input", realTiles(m, d, 1), out[0], in[0], structure(newRealOperand(in, 1)), int32(m), int32(n), int32(d))
 	}})
-	register(backend.GemmGradWeight{}, kernel{module: "gemm", types: f32, bind: func(k *build, _ backend.Op, out, in []*Buffer) error {
+	register(backend.GemmGradWeight{}, kernel{module: "gemm", types: f32, bind: func(k *build, op backend.Op, out, in []*Buffer) error {
+		if suffix, ok := k.gradSuffix(op.(backend.GemmGradWeight).Precision, in); ok {
+			return bindCodeGradWeight(k, gemmGeometry(in[1].spec.Shape, out[0].spec.Shape), suffix, out, in)
+		}
 		m, n, d := leading(in[0].spec.Shape), in[0].spec.Shape.Last(), in[1].spec.Shape.Last()
 		tiles := realTiles(n, d, 1)
 		splits := splitParts(tiles.Grid.X*tiles.Grid.Y, m)

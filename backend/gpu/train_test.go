@@ -33,12 +33,15 @@ func TestTrainCNN(t *testing.T) {
 	require.NoError(t, err)
 	qc := qat.Default()
 	qc.Schedule = qat.Schedule{Start: 0.25, FreezeRanges: 0.5, FreezeBN: 0.75}
-	qc.Backward = backend.GradF32.String() // That of the device.
+	host, b := cpu.New(), open(t)
+	same := hostRounds() == b.code.has(gradModule)
+	if !same {
+		qc.Backward = backend.GradF32.String() // One of the two computes it in any case.
+	}
 	p, err := qat.Prepare(g, qc)
 	require.NoError(t, err)
 	c := train.DefaultConfig()
 	c.Batch = batch
-	host, b := cpu.New(), open(t)
 	from, to := program.NewState(host), program.NewState(b)
 	_, err = qat.Calibrate(ctx, p, set, qat.DataOptions{State: from, Samples: batch, Batch: batch})
 	require.NoError(t, err)
@@ -52,10 +55,11 @@ func TestTrainCNN(t *testing.T) {
 		got, err := train.CompileStep(ctx, p, c, ph.Mode, to)
 		require.NoError(t, err) // It names kernels that are missing.
 		// A number on the edge of two codes may fall to either side, and with it
-		// the gradient of one element: in these steps that changes one channel
-		// of 64 of the last block's batch norm, and 1.2e-6 below it.
+		// the gradient of one element. With gradients in float32 that changes one
+		// channel of 64 of the last block's batch norm in these steps, and 1.2e-6
+		// below it; with the same rounding to bfloat16 on both sides it does not.
 		bound := backendtest.MaxNMSE
-		if ph.Mode.Quantize != graph.QuantizeOff {
+		if ph.Mode.Quantize != graph.QuantizeOff && !same {
 			bound = 1e-5
 		}
 		for i := range steps {

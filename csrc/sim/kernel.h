@@ -286,6 +286,15 @@ inline void mma_m8n8k16(i32 (&d)[2], const u32 (&a)[1], const u32 (&b)[1], i8) {
 inline void mma_m8n8k16(i32 (&d)[2], const u32 (&a)[1], const u32 (&b)[1], u8) { sim::mma_s32(d, a, b, 8, 16, false); }
 inline void mma_bf16(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) { sim::mma_f32(d, a, b); }
 
+inline float flush(float v) { return v > -0x1p-126f && v < 0x1p-126f ? __builtin_copysignf(0.0f, v) : v; }
+inline u32 round_bf16x2(float lo, float hi) {
+  u32 bits[2];
+  float v[2] = {lo, hi};
+  memcpy(bits, v, 8);
+  for (u32& u : bits) u = (u & 0x7fffffffu) > 0x7f800000u ? 0x7fffu : (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
+  return bits[0] | bits[1] << 16;
+}
+
 // Registration: the wrapper that scripts/build-sim.sh makes of a kernel file
 // has one line a kernel.
 namespace sim {
