@@ -1,8 +1,8 @@
 // Products of matrices on the tensor cores in bf16 with float32 sums, for
-// operands of which one is codes: code - zero has eight digits and a sign,
-// which bf16 holds exactly. Codes are read as bytes and become bf16 on their
-// way to shared memory. There they are units of 16 bits, which ldmatrix turns:
-// neither operand needs a copy in memory that is contiguous along k.
+// operands one or both of which are codes: code - zero has eight digits and a
+// sign, which bf16 holds exactly. Codes are read as bytes and become bf16 on
+// their way to shared memory. There they are units of 16 bits, which ldmatrix
+// turns: neither operand needs a copy in memory that is contiguous along k.
 //
 // Needs sm_80.
 #pragma once
@@ -15,25 +15,25 @@ namespace bf16_tiles {
 // side/2 x 32; 32 of k at a time, in two buffers. Operands move in units of 8
 // elements, 16 bytes of shared memory, of which a thread has two: along k of
 // two rows, or across, of two k.
-constexpr int depth = 32;
-constexpr int unit = 8;
+constexpr int bf16_depth = 32;
+constexpr int bf16_unit = 8;
 
 // place is where a unit lies in a tile: neither copies nor ldmatrix meet in a
 // bank. Along: row and unit of k; across: k and unit of rows.
 template <int side, bool along>
 __device__ __forceinline__ int place(int r, int u) {
-  return along ? r * depth * 2 + (u ^ (r >> 1 & 3)) * 16 : r * side * 2 + (u ^ (r & 7)) * 16;
+  return along ? r * bf16_depth * 2 + (u ^ (r >> 1 & 3)) * 16 : r * side * 2 + (u ^ (r & 7)) * 16;
 }
 
 // unit_of and line_of are the thread's units: line_of(q) is the row, or k, of
 // its unit q.
 template <int side, bool along>
 __device__ __forceinline__ int unit_of() {
-  return (int)threadIdx.x % (along ? depth / unit : side / unit);
+  return (int)threadIdx.x % (along ? bf16_depth / bf16_unit : side / bf16_unit);
 }
 template <int side, bool along>
 __device__ __forceinline__ int line_of(int q) {
-  return along ? (int)threadIdx.x / (depth / unit) + q * (side / 2) : (int)threadIdx.x / (side / unit) + q * 16;
+  return along ? (int)threadIdx.x / (bf16_depth / bf16_unit) + q * (side / 2) : (int)threadIdx.x / (side / bf16_unit) + q * 16;
 }
 
 // store_unit writes a unit of a tile.
@@ -73,6 +73,11 @@ struct expander {
   u32 pad;     // four zero points
   float base;  // 2^23 + zero
 
+  // Of operands without zero point; those of a right matrix become int8 as in
+  // code_product.cuh, 128 less where they are uint8.
+  static __device__ __forceinline__ expander left(bool is_signed) { return {is_signed ? 0x80808080u : 0u, 0u, is_signed ? 8388736.0f : 8388608.0f}; }
+  static __device__ __forceinline__ expander right(bool is_unsigned) { return {is_unsigned ? 0u : 0x80808080u, 0u, 8388736.0f}; }
+  __device__ __forceinline__ expander(u32 flip, u32 pad, float base) : flip(flip), pad(pad), base(base) {}
   __device__ __forceinline__ expander(const int* zero, bool is_signed) {
     int z = zero ? zero[0] : 0;
     flip = is_signed ? 0x80808080u : 0u;
@@ -112,7 +117,7 @@ __device__ __forceinline__ void load_codes(u32 (&raw)[2], const u8* p, int count
     raw[0] = raw[1] = pad;
     if (count <= 0) return;
 #pragma unroll
-    for (int i = 0; i < unit; i++)
+    for (int i = 0; i < bf16_unit; i++)
       if (i < count) raw[i / 4] = (raw[i / 4] & ~(0xffu << 8 * (i % 4))) | (u32)p[i] << 8 * (i % 4);
   }
 }
@@ -125,9 +130,9 @@ __device__ __forceinline__ int width_of(const void* p, int n, int m) {
 // round_unit makes bf16 of eight gradients times their factors, as package
 // backend/cpu does: subnormal numbers become zeros. With low it makes what
 // that rounding leaves.
-__device__ __forceinline__ void round_unit(u32 (&to)[4], const float (&v)[unit], const float (&s)[unit], bool low) {
+__device__ __forceinline__ void round_unit(u32 (&to)[4], const float (&v)[bf16_unit], const float (&s)[bf16_unit], bool low) {
 #pragma unroll
-  for (int i = 0; i < unit; i += 2) {
+  for (int i = 0; i < bf16_unit; i += 2) {
     float a = flush(__fmul_rn(v[i], s[i])), b = flush(__fmul_rn(v[i + 1], s[i + 1]));
     u32 pair = round_bf16x2(a, b);
     if (low) {
@@ -143,16 +148,16 @@ __device__ __forceinline__ void round_unit(u32 (&to)[4], const float (&v)[unit],
 // factors.
 template <int side, bool along, int terms>
 struct gradients {
-  float v[2][unit];
+  float v[2][bf16_unit];
 
-  __device__ __forceinline__ void store(u8* tile, const float (&s)[unit]) const {
+  __device__ __forceinline__ void store(u8* tile, const float (&s)[bf16_unit]) const {
 #pragma unroll
     for (int t = 0; t < terms; t++)
 #pragma unroll
       for (int q = 0; q < 2; q++) {
         u32 to[4];
         round_unit(to, v[q], s, t > 0);
-        store_unit<side, along>(tile + t * side * depth * 2, q, to);
+        store_unit<side, along>(tile + t * side * bf16_depth * 2, q, to);
       }
   }
 };
@@ -161,11 +166,11 @@ struct gradients {
 // one of B.
 template <int side, int terms, bool along_a, bool along_b>
 __device__ __forceinline__ void multiply(float (&acc)[side / 32][4][4], const u8* a, const u8* b) {
-  constexpr int tile_bytes = side * depth * 2, tiles_m = side / 32;
+  constexpr int tile_bytes = side * bf16_depth * 2, tiles_m = side / 32;
   int lane = threadIdx.x % warp_size, warp = threadIdx.x / warp_size;
   int row = warp % 2 * (side / 2), col = warp / 2 * 32;
 #pragma unroll
-  for (int h = 0; h < depth / 16; h++) {
+  for (int h = 0; h < bf16_depth / 16; h++) {
     u32 fb[4][2];
 #pragma unroll
     for (int j = 0; j < 4; j += 2) {
@@ -193,20 +198,23 @@ __device__ __forceinline__ void multiply(float (&acc)[side / 32][4][4], const u8
   }
 }
 
+// product_bytes is the shared memory of a product.
+template <int side, int terms>
+constexpr int product_bytes = 2 * (terms + 1) * side * bf16_depth * 2;
+
 // product sums over k of [from, to) the products of a tile. Loaders L and R
 // have along and, L, terms; load brings the elements of the next depth of k to
 // registers, zeros from to on, and store writes them to a tile.
 template <int side, class L, class R>
-__device__ __forceinline__ void product(float (&acc)[side / 32][4][4], L& left, R& right, int from, int to) {
-  constexpr int tile_bytes = side * depth * 2, stage = (L::terms + 1) * tile_bytes;
-  SHARED(u8, memory, [2 * stage]);
+__device__ __forceinline__ void product(u8* memory, float (&acc)[side / 32][4][4], L& left, R& right, int from, int to) {
+  constexpr int tile_bytes = side * bf16_depth * 2, stage = (L::terms + 1) * tile_bytes;
   if (from < to) {
     left.load(from, to);
     right.load(from, to);
   }
   int buffer = 0;
 #pragma unroll 1
-  for (int k = from; k < to; k += depth) {
+  for (int k = from; k < to; k += bf16_depth) {
     u8* a = memory + buffer * stage;
     left.store(a);
     right.store(a + L::terms * tile_bytes);
@@ -214,9 +222,9 @@ __device__ __forceinline__ void product(float (&acc)[side / 32][4][4], L& left, 
     // one, which nobody does before all have read it.
     __syncthreads();
     // The next elements are on their way while these are multiplied.
-    if (k + depth < to) {
-      left.load(k + depth, to);
-      right.load(k + depth, to);
+    if (k + bf16_depth < to) {
+      left.load(k + bf16_depth, to);
+      right.load(k + bf16_depth, to);
     }
     multiply<side, L::terms, L::along, R::along>(acc, a, a + L::terms * tile_bytes);
     buffer ^= 1;

@@ -64,7 +64,7 @@ struct results_along {
   counter t;
   bool quads;
   gradients<side, true, numbers> v;
-  float s[unit];
+  float s[bf16_unit];
 
   __device__ __forceinline__ results_along(const float* dy, const coded& w, const geometry& g, const phase_of& p, int group, int row)
       : dy(dy + (i64)group * g.og), g(g), p(p) {
@@ -79,10 +79,10 @@ struct results_along {
       x[q] = r - line * p.w + p.x.start;
       if (r >= p.rows(g)) y[q] = pixel[q] = -(1 << 30);  // Outside of any image.
     }
-    t = counter_at(unit_of<side, true>() * unit, p.x.count, g.og);
+    t = counter_at(unit_of<side, true>() * bf16_unit, p.x.count, g.og);
     float one = scales ? 0 : w.scale[0];
 #pragma unroll
-    for (int i = 0; i < unit; i++) s[i] = one;
+    for (int i = 0; i < bf16_unit; i++) s[i] = one;
   }
   // source returns the gradients of tap t for row q, null outside of the image.
   __device__ __forceinline__ const float* source(int q, const counter& t) const {
@@ -94,7 +94,7 @@ struct results_along {
   __device__ __forceinline__ void load_by(int k, int to) {
     counter c = t;
 #pragma unroll
-    for (int e = 0; e < unit; e += width) {
+    for (int e = 0; e < bf16_unit; e += width) {
       bool valid = k + e < to;
       if (scales && valid) {
         if (width == 4) {
@@ -118,13 +118,13 @@ struct results_along {
     }
   }
   __device__ __forceinline__ void load(int from, int to) {
-    int k = from + unit_of<side, true>() * unit;
+    int k = from + unit_of<side, true>() * bf16_unit;
     if (quads) {
       load_by<4>(k, to);
     } else {
       load_by<1>(k, to);
     }
-    t.advance(depth, p.x.count, g.og);
+    t.advance(bf16_depth, p.x.count, g.og);
   }
   __device__ __forceinline__ void store(u8* tile) const { v.store(tile, s); }
 };
@@ -144,7 +144,7 @@ struct kernels_across {
 
   __device__ __forceinline__ kernels_across(const coded& o, const geometry& g, const phase_of& p, int group, int col)
       : g(g), p(p), e(o.zero, o.is_signed != 0) {
-    int c = col + unit_of<side, false>() * unit;
+    int c = col + unit_of<side, false>() * bf16_unit;
     w = o.p + (i64)group * g.og * g.taps() + c;
     count = g.cg - c;
     width = width_of(o.p, g.cg, 8);
@@ -157,7 +157,7 @@ struct kernels_across {
       int a = p.y.first + t[q].a * p.y.step, b = p.x.first + t[q].b * p.x.step;
       const u8* from_here = w + (((i64)t[q].c * g.kh + a) * g.kw + b) * g.cg;
       load_codes(raw[q], from_here, from + line_of<side, false>(q) < to ? count : 0, width, e.pad);
-      t[q].advance(depth, p.x.count, g.og);
+      t[q].advance(bf16_depth, p.x.count, g.og);
     }
   }
   __device__ __forceinline__ void store(u8* tile) const { e.store<side, false>(tile, raw); }
@@ -176,7 +176,7 @@ struct results_across {
   gradients<side, false, numbers> v;
 
   __device__ __forceinline__ results_across(const float* start, float one, const geometry& g, int group, int row) : o(g.o), one(one) {
-    int r = row + unit_of<side, false>() * unit;
+    int r = row + unit_of<side, false>() * bf16_unit;
     dy = start + (i64)group * g.og + r;
     count = g.og - r;
     quads = g.og % 4 == 0 && g.o % 4 == 0 && aligned(start, 16);
@@ -188,7 +188,7 @@ struct results_across {
       const float* p = dy + (i64)k * o;
       int n = k < to ? count : 0;
 #pragma unroll
-      for (int e = 0; e < unit; e += 4) {
+      for (int e = 0; e < bf16_unit; e += 4) {
         quad<float> f = {};
         if (quads) {
           if (e < n) f = *reinterpret_cast<const quad<float>*>(p + e);
@@ -203,9 +203,9 @@ struct results_across {
     }
   }
   __device__ __forceinline__ void store(u8* tile) const {
-    float s[unit];
+    float s[bf16_unit];
 #pragma unroll
-    for (int i = 0; i < unit; i++) s[i] = one;
+    for (int i = 0; i < bf16_unit; i++) s[i] = one;
     v.store(tile, s);
   }
 };
@@ -225,7 +225,7 @@ struct patches_across {
 
   __device__ __forceinline__ patches_across(const coded& o, const geometry& g, int group, int col, int from) : g(g), e(o.zero, o.is_signed != 0) {
     x = o.p + (i64)group * g.cg;
-    int c = col + unit_of<side, false>() * unit;
+    int c = col + unit_of<side, false>() * bf16_unit;
     count = g.taps() - c;
     t = counter_at(c, g.kw, g.cg);
     width = width_of(o.p, g.cg, g.c);
@@ -261,7 +261,7 @@ struct patches_across {
         counter c = t;
         u32 low = 0, high = 0;
 #pragma unroll 1
-        for (int i = 0; i < unit; i++) {
+        for (int i = 0; i < bf16_unit; i++) {
           const u8* p = i < n ? source(at[q], c) : nullptr;
           low = low >> 8 | high << 24;
           high = high >> 8 | (p ? (u32)*p : e.pad & 0xffu) << 24;
@@ -269,7 +269,7 @@ struct patches_across {
         }
         raw[q][0] = low, raw[q][1] = high;
       }
-      at[q].advance(depth, g.oh, g.ow);
+      at[q].advance(bf16_depth, g.oh, g.ow);
     }
   }
   __device__ __forceinline__ void store(u8* tile) const { e.store<side, false>(tile, raw); }
@@ -286,7 +286,9 @@ __device__ __forceinline__ void grad_input(float* dx, const float* dy, const cod
   float acc[side / 32][4][4] = {};
   results_along<side, terms> left(dy, w, g, p, group, row);
   kernels_across<side> right(w, g, p, group, col);
-  product<side>(acc, left, right, 0, p.length(g));
+  constexpr int bytes = product_bytes<side, terms>;
+  SHARED(u8, memory, [bytes]);
+  product<side>(memory, acc, left, right, 0, p.length(g));
   float* to = dx + (i64)group * g.cg;
   auto place_of = [&](int r) {
     int line = r / p.w, image = line / p.h;
@@ -302,12 +304,14 @@ template <int side, int terms>
 __device__ __forceinline__ void grad_weight(float* parts, const float* dy, const coded& x, const geometry& g, int splits) {
   int group = (int)blockIdx.z / splits, part = (int)blockIdx.z % splits, k = g.taps();
   int row = (int)blockIdx.x * side, col = (int)blockIdx.y * side;
-  int each = ((g.rows() + depth - 1) / depth + splits - 1) / splits * depth;
+  int each = ((g.rows() + bf16_depth - 1) / bf16_depth + splits - 1) / splits * bf16_depth;
   int from = min(part * each, g.rows()), to = min(from + each, g.rows());
   float acc[side / 32][4][4] = {};
   results_across<side, terms> left(dy, x.scale[0], g, group, row);
   patches_across<side> right(x, g, group, col, from);
-  product<side>(acc, left, right, from, to);
+  constexpr int bytes = product_bytes<side, terms>;
+  SHARED(u8, memory, [bytes]);
+  product<side>(memory, acc, left, right, from, to);
   float* start = parts + ((i64)part * g.o + (i64)group * g.og) * k;
   store<side>(acc, [&](int r) { return start + (i64)r * k; }, row, col, g.og, k);
 }

@@ -69,12 +69,15 @@ func Registered() []string {
 // Run tests every operation. Packages op and the backend must be imported by
 // the caller.
 func Run(t *testing.T, b backend.Backend) {
-	run(t, func(t *testing.T, c Conformance, cs Case) { runCase(t, b, c, cs) })
+	run(t, Registered(), func(t *testing.T, c Conformance, cs Case) { runCase(t, b, c, cs) })
 }
 
 // RunSupported tests every operation that b supports and skips the others.
-func RunSupported(t *testing.T, b backend.Backend) {
-	run(t, func(t *testing.T, c Conformance, cs Case) {
+func RunSupported(t *testing.T, b backend.Backend) { RunSupportedOf(t, b, Registered()...) }
+
+// RunSupportedOf is [RunSupported] for the operations of these names.
+func RunSupportedOf(t *testing.T, b backend.Backend, names ...string) {
+	run(t, names, func(t *testing.T, c Conformance, cs Case) {
 		if !b.Supports(cs.Op, cs.specs()...) {
 			t.Skipf("%s does not support it", b.Name())
 		}
@@ -82,8 +85,8 @@ func RunSupported(t *testing.T, b backend.Backend) {
 	})
 }
 
-func run(t *testing.T, f func(t *testing.T, c Conformance, cs Case)) {
-	for _, name := range Registered() {
+func run(t *testing.T, names []string, f func(t *testing.T, c Conformance, cs Case)) {
+	for _, name := range names {
 		c := registered[name]
 		t.Run(name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, uint64(len(name))))

@@ -197,7 +197,8 @@ func bindCodeConv(k *build, g geometry, rule codeRule, out []*Buffer, in codeInp
 	}
 	side := k.side(rows, int(g.OG), int(g.Groups))
 	launch := cuda.Launch{Grid: cuda.Dim{X: (rows + side - 1) / side, Y: (int(g.OG) + side - 1) / side, Z: int(g.Groups)}, Block: cuda.Dim{X: 2 * side}}
-	err := k.launch(k.tileName(side, in.x), launch, structure(p.results), in.x, in.w, p.columns, structure(g), in.zx, in.sy, in.zy, structure(rule),
+	module, name := k.codeKernel("conv", side, in.x)
+	err := k.launchFrom(module, name, launch, structure(p.results), in.x, in.w, p.columns, structure(g), in.zx, in.sy, in.zy, structure(rule),
 		flagOf(unsigned || in.zw != nil), flips(in.w))
 	p.end()
 	return err
@@ -300,7 +301,8 @@ func bindCodeMatMul(k *build, op backend.MatMul, rule codeRule, out []*Buffer, i
 	}
 	side := k.side(m, n, count)
 	launch := cuda.Launch{Grid: cuda.Dim{X: (m + side - 1) / side, Y: (n + side - 1) / side, Z: min(count, 65535)}, Block: cuda.Dim{X: 2 * side}}
-	err := k.launch(k.tileName(side, in.x), launch, structure(p.results), in.x, in.w, p.columns, structure(s), structure(f), in.sy, in.zy, structure(rule), flips(in.w))
+	module, name := k.codeKernel("matmul", side, in.x)
+	err := k.launchFrom(module, name, launch, structure(p.results), in.x, in.w, p.columns, structure(s), structure(f), in.sy, in.zy, structure(rule), flips(in.w))
 	p.end()
 	return err
 }

@@ -49,6 +49,7 @@ func TestLargeTiles(t *testing.T) {
 	for _, capability := range []string{"75", "80"} {
 		t.Run(capability, func(t *testing.T) {
 			t.Setenv("GOQAT_SIM_CC", capability)
+			t.Setenv("GOQAT_GPU_INT8", "int8")
 			b := open(t)
 			cudasim.ClearKernels()
 			require.Equal(t, want.I32(), run(t, b).I32())
