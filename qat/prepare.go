@@ -10,6 +10,7 @@ package qat
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goqat/goqat/backend"
@@ -28,6 +29,8 @@ type preparation struct {
 	// params remembers the quantizer of a value of Dst that has one.
 	params map[int]placed
 	names  layerNames
+	// masked are the nodes that add a mask: they stay float.
+	masked map[*graph.Node]bool
 }
 
 // placed is a quantizer in the graph.
@@ -51,11 +54,12 @@ func Prepare(g *graph.Graph, c *Config) (*graph.Graph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("qat: %w", err)
 	}
-	p := &preparation{Copy: graph.NewCopy(g), c: c, rule: rule, users: map[int][]*graph.Node{}, isOut: map[int]bool{}, params: map[int]placed{}, names: nameLayers(g)}
+	p := &preparation{Copy: graph.NewCopy(g), c: c, rule: rule, users: map[int][]*graph.Node{}, isOut: map[int]bool{}, params: map[int]placed{}, names: nameLayers(g), masked: map[*graph.Node]bool{}}
 	for _, n := range g.Nodes() {
 		if _, ok := n.Op.(backend.FakeQuant); ok {
 			return nil, fmt.Errorf("qat: the model is prepared already: it has quantizer %s", n.Name)
 		}
+		p.masked[n] = masks(n)
 		for _, v := range n.In {
 			if !v.Absent() {
 				p.users[v.ID()] = append(p.users[v.ID()], n)
@@ -110,7 +114,29 @@ func (p *preparation) quantizable(n *graph.Node) bool {
 
 func integerDef(n *graph.Node) *graph.IntegerDef { return graph.Lookup(n.Op.OpName()).Integer }
 
+// maskBound is what a constant is beyond, to the negative side, that hides
+// elements from a softmax: no grid has steps for it and for what it leaves.
+const maskBound = -1e9
+
+// masks reports whether n adds a constant that hides elements, as a causal
+// mask does.
+func masks(n *graph.Node) bool {
+	if _, ok := n.Op.(backend.Add); !ok {
+		return false
+	}
+	for _, v := range n.In {
+		if v.Kind() == graph.Const && v.DType() == tensor.F32 &&
+			slices.ContainsFunc(v.Init().F32(), func(x float32) bool { return x <= maskBound }) {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *preparation) skipped(n *graph.Node) bool {
+	if p.masked[n] {
+		return true
+	}
 	name, ok := p.names.of[n]
 	if !ok {
 		return false

@@ -45,6 +45,7 @@ var zooSamples = map[string]struct {
 	"autoencoder":      {tensor.Shape{640}, 0},
 	"cnn":              {tensor.Shape{12, 12, 1}, 10},
 	"ds-cnn":           {tensor.Shape{13, 10, 1}, 12},
+	"gpt-tiny":         {tensor.Shape{12}, 40},
 	"lenet":            {tensor.Shape{16, 16, 1}, 10},
 	"mlp":              {tensor.Shape{7, 7, 1}, 10},
 	"mobilenetv1-0.25": {tensor.Shape{24, 24, 3}, 2},
