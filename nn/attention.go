@@ -72,14 +72,14 @@ func (l Attention) Forward(b *Builder, x graph.Value) graph.Value {
 	head := width / l.Heads
 	var y graph.Value
 	b.G.Scope("attention", func() {
-		// heads is [batch, heads, length, head] of a projection.
-		heads := func(name string) graph.Value {
+		// heads is [batch, length, heads, head] of a projection, permuted.
+		heads := func(name string, perm ...int) graph.Value {
 			v := Linear{Out: width, Init: l.Init, Name: name}.Forward(b, x)
 			v = b.G.Apply(backend.Reshape{Shape: tensor.NewDims(0, length, l.Heads, head)}, v)
-			return b.G.Apply(backend.Transpose{Perm: tensor.NewDims(0, 2, 1, 3)}, v)
+			return b.G.Apply(backend.Transpose{Perm: tensor.NewDims(perm...)}, v)
 		}
-		q, k, v := heads("query"), heads("key"), heads("value")
-		p := first(b.G.ApplyNamed("scores", backend.MatMul{TransB: true}, q, k))
+		q, k, v := heads("query", 0, 2, 1, 3), heads("key", 0, 2, 3, 1), heads("value", 0, 2, 1, 3)
+		p := first(b.G.ApplyNamed("scores", backend.MatMul{}, q, k))
 		p = b.G.Apply(backend.Div{}, p, b.G.Scalar(b.DType, math.Sqrt(float64(head))))
 		if l.Causal {
 			p = first(b.G.ApplyNamed("masked", backend.Add{}, p, b.G.Const("mask", causalMask(b.DType, length))))
@@ -140,5 +140,5 @@ func (LastPlace) Forward(b *Builder, x graph.Value) graph.Value {
 	}
 	one := func(v int) tensor.Dims { return tensor.NewDims(v) }
 	x = b.G.Apply(backend.Slice{Axes: one(1), Starts: one(s[1] - 1), Ends: one(s[1])}, x)
-	return b.G.Apply(backend.Reshape{Shape: tensor.NewDims(0, s[2])}, x)
+	return b.G.Apply(backend.Flatten{}, x)
 }

@@ -26,7 +26,9 @@ import (
 // resnet18 and mobilenetv2 are torchvision's documented counts; those of
 // MLPerf Tiny are Keras' summaries of the trained models of mlcommons/tiny
 // (the layers are compared in TestKerasLayers). lenet: 156 + 2,416 + 48,120 +
-// 10,164 + 850. cnn and mlp are the project's own.
+// 10,164 + 850. cnn, mlp and gpt-tiny are the project's own: the last has
+// 16,384 numbers for symbols and 4,096 for places, two blocks of 256 +
+// 16,640 + 33,088, and 128 + 16,640 at the end.
 var published = map[string]struct {
 	trained, all int
 	output       tensor.Shape
@@ -34,6 +36,7 @@ var published = map[string]struct {
 	"autoencoder":      {267_928, 269_992, tensor.Shape{1, 640}},
 	"cnn":              {24_058, 24_282, tensor.Shape{1, 10}},
 	"ds-cnn":           {23_756, 24_908, tensor.Shape{1, 12}},
+	"gpt-tiny":         {137_216, 137_216, tensor.Shape{1, 256}},
 	"lenet":            {61_706, 61_706, tensor.Shape{1, 10}},
 	"mlp":              {1_863_690, 1_863_690, tensor.Shape{1, 10}},
 	"mobilenetv1-0.25": {216_322, 221_794, tensor.Shape{1, 2}},
