@@ -98,6 +98,7 @@ func newTrain(a *app) *cobra.Command {
 DIR/metrics.jsonl. ARCH is a model of the zoo: ` + zooNames() + `.`,
 		Example: `  goqat train --model cnn --data digits --out run
   goqat train --model resnet8 --data fashion-mnist:data --out run --epochs 10 --schedule cosine
+  goqat train --model gpt-tiny --data text:book.txt --out run --optimizer adamw --lr 0.003
   goqat train --model cnn --data digits --out run --resume`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := required(c, "model", "out"); err != nil {
