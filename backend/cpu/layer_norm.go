@@ -2,23 +2,25 @@ package cpu
 
 import (
 	"math"
+	"runtime"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu/internal/elementary"
 	"github.com/goqat/goqat/tensor"
 )
 
 func init() {
-	register(backend.LayerNorm{}, kernel{types: floats, bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+	register(backend.LayerNorm{}, kernel{types: floats, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		if in[0].DType() == tensor.F64 {
-			return bindLayerNorm[float64](op.(backend.LayerNorm), out, in), nil
+			return bindLayerNorm(b, op.(backend.LayerNorm), elementary.NormRows64, out, in), nil
 		}
-		return bindLayerNorm[float32](op.(backend.LayerNorm), out, in), nil
+		return bindLayerNorm(b, op.(backend.LayerNorm), elementary.NormRows, out, in), nil
 	}})
 	register(backend.LayerNormGrad{}, kernel{types: floats, bind: func(b *Backend, _ backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		if in[0].DType() == tensor.F64 {
-			return bindLayerNormGrad[float64](b, out, in), nil
+			return bindLayerNormGrad(b, elementary.NormGradRows64, elementary.NormSums64, out, in), nil
 		}
-		return bindLayerNormGrad[float32](b, out, in), nil
+		return bindLayerNormGrad(b, elementary.NormGradRows, elementary.NormSums, out, in), nil
 	}})
 }
 
@@ -31,21 +33,7 @@ func optional[T tensor.Element](ts []*tensor.Tensor, i int) []T {
 	return typed[T](ts[i])
 }
 
-// moments returns mean and biased variance of a row, in float64.
-func moments[T float](x []T) (mean, variance float64) {
-	for _, v := range x {
-		mean += float64(v)
-	}
-	n := float64(len(x))
-	mean /= n
-	for _, v := range x {
-		d := float64(v) - mean
-		variance += float64(d * d)
-	}
-	return mean, variance / n
-}
-
-func bindLayerNorm[T float](op backend.LayerNorm, out, in []*tensor.Tensor) func() error {
+func bindLayerNorm[T float](b *Backend, op backend.LayerNorm, norm func(y, x, mean, inv, gamma, beta []T, n int, eps float64), out, in []*tensor.Tensor) func() error {
 	x, gamma, beta := typed[T](in[0]), optional[T](in, 1), optional[T](in, 2)
 	y, mean, inv := optional[T](out, 0), optional[T](out, 1), optional[T](out, 2)
 	n := in[0].Shape().Last()
@@ -61,33 +49,25 @@ func bindLayerNorm[T float](op backend.LayerNorm, out, in []*tensor.Tensor) func
 		}
 	}
 	rows := len(x) / n
+	eps := float64(op.Eps)
 	body := func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			row := x[r*n:][:n]
-			m64, v64 := moments(row)
-			m, s := T(m64), T(1/math.Sqrt(v64+float64(op.Eps)))
-			if mean != nil {
-				mean[r] = m
+		// Who does not want the moments has them in a scratch.
+		sc := b.scratch.take(16 * (hi - lo))
+		part := func(v []T, at int) []T {
+			if v == nil {
+				return scratchOf[T](sc, at*(hi-lo), hi-lo)
 			}
-			if inv != nil {
-				inv[r] = s
-			}
-			if y == nil {
-				continue
-			}
-			dst := y[r*n:][:n]
-			for i, v := range row {
-				dst[i] = (v - m) * s
-			}
-			for i, g := range gamma { // None when absent.
-				dst[i] *= g
-			}
-			for i, b := range beta {
-				dst[i] += b
-			}
+			return v[lo:hi]
 		}
+		var to []T
+		if y != nil {
+			to = y[lo*n : hi*n]
+		}
+		norm(to, x[lo*n:hi*n], part(mean, 0), part(inv, 8), gamma, beta, n, eps)
+		b.scratch.give(sc)
 	}
 	grain := max(1, nestTile/n)
+	b.scratch.need(16 * min(grain, rows) * runtime.GOMAXPROCS(0))
 	return func() error { parallel(rows, grain, body); return nil }
 }
 
@@ -97,7 +77,7 @@ func bindLayerNorm[T float](op backend.LayerNorm, out, in []*tensor.Tensor) func
 //	dx = inv * (g - mean(g) - h * mean(g * h))
 //
 // and adds dy * h and dy over chunks of rows, then over the chunks in order.
-func bindLayerNormGrad[T float](b *Backend, out, in []*tensor.Tensor) func() error {
+func bindLayerNormGrad[T float](b *Backend, grad func(dx, dy, x, mean, inv, gamma []T, n int), add func(dgamma, dbeta []float64, dy, x, mean, inv []T, n int), out, in []*tensor.Tensor) func() error {
 	dy, x, mean, inv, gamma := typed[T](in[0]), typed[T](in[1]), typed[T](in[2]), typed[T](in[3]), optional[T](in, 4)
 	dx, dgamma, dbeta := optional[T](out, 0), optional[T](out, 1), optional[T](out, 2)
 	n := in[0].Shape().Last()
@@ -116,17 +96,12 @@ func bindLayerNormGrad[T float](b *Backend, out, in []*tensor.Tensor) func() err
 			clear(sg)
 			clear(sb)
 		}
-		for r := lo; r < hi; r++ {
-			d, v, m, s := dy[r*n:][:n], x[r*n:][:n], mean[r], inv[r]
-			if sums {
-				for i, e := range d {
-					sg[i] += float64(e * ((v[i] - m) * s))
-					sb[i] += float64(e)
-				}
-			}
-			if dx != nil {
-				layerNormRow(dx[r*n:][:n], d, v, gamma, m, s)
-			}
+		d, v, m, s := dy[lo*n:hi*n], x[lo*n:hi*n], mean[lo:hi], inv[lo:hi]
+		if sums {
+			add(sg, sb, d, v, m, s, n)
+		}
+		if dx != nil {
+			grad(dx[lo*n:hi*n], d, v, m, s, gamma, n)
 		}
 	}
 	join := func(lo, hi int) {
@@ -158,23 +133,5 @@ func bindLayerNormGrad[T float](b *Backend, out, in []*tensor.Tensor) func() err
 			b.scratch.give(sc)
 		}
 		return nil
-	}
-}
-
-func layerNormRow[T float](dx, dy, x, gamma []T, m, s T) {
-	var sum, dot float64
-	for i, d := range dy {
-		if gamma != nil {
-			d *= gamma[i]
-		}
-		dx[i] = d
-		sum += float64(d)
-		dot += float64(d * ((x[i] - m) * s))
-	}
-	n := float64(len(dy))
-	mg, mh := T(sum/n), T(dot/n)
-	for i, g := range dx {
-		h := (x[i] - m) * s
-		dx[i] = s * (g - mg - T(h*mh))
 	}
 }

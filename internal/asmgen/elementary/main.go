@@ -38,6 +38,10 @@ func main() {
 	s.gapRows()
 	s.scaleRows()
 	s.softmaxGradRows()
+	s.divideBy()
+	s.normRows()
+	s.normGradRows()
+	s.normSums()
 	s.data()
 	Generate()
 }
@@ -114,6 +118,9 @@ func (s *isa) constant(bits uint32) Mem {
 	return s.table("constants", i*s.stride())
 }
 
+// double1 is the place of 1 in float64.
+func (s *isa) double1() Mem { return s.table("double1", 0) }
+
 // data writes the constants, and the window from which masks of YMM are read.
 func (s *isa) data() {
 	GLOBL("constants"+s.suffix(), NOPTR|RODATA)
@@ -122,6 +129,8 @@ func (s *isa) data() {
 			DATA(i*s.stride()+at, U32(bits))
 		}
 	}
+	GLOBL("double1"+s.suffix(), NOPTR|RODATA)
+	DATA(0, U64(math.Float64bits(1)))
 	if s.zmm {
 		return
 	}

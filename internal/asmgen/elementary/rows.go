@@ -227,6 +227,11 @@ func (s *isa) keepDouble(v VecVirtual, tail Register, half int) {
 		VMOVAPD_Z(v, k, v)
 		return
 	}
+	VANDPD(s.wide(tail, half), v, v)
+}
+
+// wide is the mask of YMM of half a part as float64.
+func (s *isa) wide(tail Register, half int) VecVirtual {
 	wide := YMM()
 	if half == 0 {
 		VPMOVSXDQ(tail.(VecVirtual).AsX(), wide)
@@ -235,7 +240,7 @@ func (s *isa) keepDouble(v VecVirtual, tail Register, half int) {
 		VEXTRACTF128(U8(1), tail, x)
 		VPMOVSXDQ(x, wide)
 	}
-	VANDPD(wide, v, v)
+	return wide
 }
 
 func (s *isa) scaleRows() {

@@ -1,5 +1,6 @@
 // Package elementary has the exponential function and what is made of it, of
-// single numbers and in loops over slices and rows, in Go and in assembly.
+// single numbers and in loops over slices, and softmax and normalization along
+// rows, in Go and in assembly.
 //
 // The functions of float32 are float32 arithmetic in a fixed order, every
 // product rounded by a conversion so that no compiler contracts it with an

@@ -12,10 +12,12 @@ func init() {
 		exp: expAVX2, sigmoid: sigmoidAVX2, tanh: tanhAVX2, gelu: geluAVX2, geluTanh: geluTanhAVX2,
 		geluGrad: geluGradAVX2, geluTanhGrad: geluTanhGradAVX2, expSum: expSumAVX2,
 		softmaxRows: softmaxRowsAVX2, gapRows: gapRowsAVX2, scaleRows: scaleRowsAVX2, softmaxGradRows: softmaxGradRowsAVX2,
+		divideBy: divideByAVX2, normRows: normRowsAVX2, normGradRows: normGradRowsAVX2, normSums: normSumsAVX2,
 	})
 	family.Add(isa.AVX512, &kernels{
 		exp: expAVX512, sigmoid: sigmoidAVX512, tanh: tanhAVX512, gelu: geluAVX512, geluTanh: geluTanhAVX512,
 		geluGrad: geluGradAVX512, geluTanhGrad: geluTanhGradAVX512, expSum: expSumAVX512,
 		softmaxRows: softmaxRowsAVX512, gapRows: gapRowsAVX512, scaleRows: scaleRowsAVX512, softmaxGradRows: softmaxGradRowsAVX512,
+		divideBy: divideByAVX512, normRows: normRowsAVX512, normGradRows: normGradRowsAVX512, normSums: normSumsAVX512,
 	})
 }

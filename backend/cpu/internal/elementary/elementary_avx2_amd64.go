@@ -63,3 +63,23 @@ func scaleRowsAVX2(y *float32, x *float32, factor *float32, less float32, times 
 //
 //go:noescape
 func softmaxGradRowsAVX2(dx *float32, dy *float32, y *float32, rows uintptr, n uintptr)
+
+// divideByAVX2 writes x / by; counts are of any number above 0.
+//
+//go:noescape
+func divideByAVX2(y *float32, x *float32, by float32, n uintptr)
+
+// normRowsAVX2 writes mean and inverse deviation of each row, and (x-mean) * inv * gamma + beta, every step rounded; counts are of any number above 0.
+//
+//go:noescape
+func normRowsAVX2(y *float32, x *float32, mean *float32, inv *float32, gamma *float32, beta *float32, eps float64, rows uintptr, n uintptr)
+
+// normGradRowsAVX2 writes inv * (g - mean(g) - h*mean(g*h)) with g = dy*gamma and h = (x-mean) * inv; counts are of any number above 0.
+//
+//go:noescape
+func normGradRowsAVX2(dx *float32, dy *float32, x *float32, mean *float32, inv *float32, gamma *float32, rows uintptr, n uintptr)
+
+// normSumsAVX2 adds dy * ((x-mean) * inv) and dy to columns, row by row; counts are of any number above 0.
+//
+//go:noescape
+func normSumsAVX2(dgamma *float64, dbeta *float64, dy *float32, x *float32, mean *float32, inv *float32, rows uintptr, n uintptr)

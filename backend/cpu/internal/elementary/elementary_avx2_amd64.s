@@ -3074,6 +3074,660 @@ done46:
 	VZEROUPPER
 	RET
 
+// func divideByAVX2(y *float32, x *float32, by float32, n uintptr)
+// Requires: AVX, AVX2, CMOV, SSE
+TEXT ·divideByAVX2(SB), NOSPLIT, $0-32
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+24(FP), DX
+	MOVSS        by+16(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         DX, BX
+	ANDQ         $0x0f, BX
+	LEAQ         windowAVX2<>+0(SB), SI
+	MOVQ         BX, DI
+	MOVQ         $0x00000008, R8
+	CMPQ         DI, $0x08
+	CMOVQGT      R8, DI
+	NEGQ         DI
+	VMOVDQU      32(SI)(DI*4), Y1
+	SUBQ         $0x08, BX
+	XORQ         DI, DI
+	TESTQ        BX, BX
+	CMOVQLT      DI, BX
+	NEGQ         BX
+	VMOVDQU      32(SI)(BX*4), Y2
+	XORQ         BX, BX
+	MOVQ         DX, SI
+	ANDQ         $-16, SI
+	SHLQ         $0x02, SI
+
+loop47:
+	CMPQ    BX, SI
+	JGE     tail48
+	VMOVUPS (CX)(BX*1), Y3
+	VDIVPS  Y0, Y3, Y3
+	VMOVUPS Y3, (AX)(BX*1)
+	VMOVUPS 32(CX)(BX*1), Y3
+	VDIVPS  Y0, Y3, Y3
+	VMOVUPS Y3, 32(AX)(BX*1)
+	ADDQ    $0x40, BX
+	JMP     loop47
+
+tail48:
+	TESTQ      $0x0000000f, DX
+	JE         done49
+	VMASKMOVPS (CX)(BX*1), Y1, Y3
+	VDIVPS     Y0, Y3, Y3
+	VMASKMOVPS Y3, Y1, (AX)(BX*1)
+	VMASKMOVPS 32(CX)(BX*1), Y2, Y1
+	VDIVPS     Y0, Y1, Y0
+	VMASKMOVPS Y0, Y2, 32(AX)(BX*1)
+
+done49:
+	VZEROUPPER
+	RET
+
+// func normRowsAVX2(y *float32, x *float32, mean *float32, inv *float32, gamma *float32, beta *float32, eps float64, rows uintptr, n uintptr)
+// Requires: AVX, AVX2, CMOV, SSE2
+TEXT ·normRowsAVX2(SB), NOSPLIT, $0-72
+	MOVQ       y+0(FP), AX
+	MOVQ       x+8(FP), CX
+	MOVQ       mean+16(FP), DX
+	MOVQ       inv+24(FP), BX
+	MOVQ       gamma+32(FP), SI
+	MOVQ       beta+40(FP), DI
+	MOVQ       rows+56(FP), R8
+	MOVQ       n+64(FP), R9
+	MOVSD      eps+48(FP), X0
+	MOVQ       R9, R10
+	ANDQ       $0x0f, R10
+	LEAQ       windowAVX2<>+0(SB), R11
+	MOVQ       R10, R12
+	MOVQ       $0x00000008, R13
+	CMPQ       R12, $0x08
+	CMOVQGT    R13, R12
+	NEGQ       R12
+	VMOVDQU    32(R11)(R12*4), Y1
+	SUBQ       $0x08, R10
+	XORQ       R12, R12
+	TESTQ      R10, R10
+	CMOVQLT    R12, R10
+	NEGQ       R10
+	VMOVDQU    32(R11)(R10*4), Y2
+	VXORPS     X3, X3, X3
+	VCVTSI2SDQ R9, X3, X3
+	MOVQ       R9, R10
+	SHLQ       $0x02, R10
+
+row50:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	XORQ   R11, R11
+	MOVQ   R9, R12
+	ANDQ   $-16, R12
+	SHLQ   $0x02, R12
+
+loop51:
+	CMPQ         R11, R12
+	JGE          tail52
+	VMOVUPS      (CX)(R11*1), Y8
+	VEXTRACTF128 $0x01, Y8, X9
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y8, Y4, Y4
+	VADDPD       Y9, Y5, Y5
+	VMOVUPS      32(CX)(R11*1), Y8
+	VEXTRACTF128 $0x01, Y8, X9
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y9, Y7, Y7
+	ADDQ         $0x40, R11
+	JMP          loop51
+
+tail52:
+	TESTQ        $0x0000000f, R9
+	JE           done53
+	VMASKMOVPS   (CX)(R11*1), Y1, Y8
+	VEXTRACTF128 $0x01, Y8, X9
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y8, Y4, Y4
+	VADDPD       Y9, Y5, Y5
+	VMASKMOVPS   32(CX)(R11*1), Y2, Y8
+	VEXTRACTF128 $0x01, Y8, X9
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y9, Y7, Y7
+
+done53:
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VUNPCKHPD    X4, X4, X5
+	VADDSD       X5, X4, X4
+	VDIVSD       X3, X4, X4
+	VCVTSD2SS    X4, X4, X5
+	VBROADCASTSS X5, Y8
+	VMOVSS       X8, (DX)
+	VBROADCASTSD X4, Y9
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	XORQ         R11, R11
+	MOVQ         R9, R12
+	ANDQ         $-16, R12
+	SHLQ         $0x02, R12
+
+loop54:
+	CMPQ         R11, R12
+	JGE          tail55
+	VMOVUPS      (CX)(R11*1), Y10
+	VEXTRACTF128 $0x01, Y10, X11
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X11, Y11
+	VSUBPD       Y9, Y10, Y10
+	VMULPD       Y10, Y10, Y10
+	VADDPD       Y10, Y4, Y4
+	VSUBPD       Y9, Y11, Y11
+	VMULPD       Y11, Y11, Y11
+	VADDPD       Y11, Y5, Y5
+	VMOVUPS      32(CX)(R11*1), Y10
+	VEXTRACTF128 $0x01, Y10, X11
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X11, Y11
+	VSUBPD       Y9, Y10, Y10
+	VMULPD       Y10, Y10, Y10
+	VADDPD       Y10, Y6, Y6
+	VSUBPD       Y9, Y11, Y11
+	VMULPD       Y11, Y11, Y11
+	VADDPD       Y11, Y7, Y7
+	ADDQ         $0x40, R11
+	JMP          loop54
+
+tail55:
+	TESTQ        $0x0000000f, R9
+	JE           done56
+	VMASKMOVPS   (CX)(R11*1), Y1, Y10
+	VEXTRACTF128 $0x01, Y10, X11
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X11, Y11
+	VSUBPD       Y9, Y10, Y10
+	VPMOVSXDQ    X1, Y12
+	VANDPD       Y12, Y10, Y10
+	VMULPD       Y10, Y10, Y10
+	VADDPD       Y10, Y4, Y4
+	VSUBPD       Y9, Y11, Y11
+	VEXTRACTF128 $0x01, Y1, X10
+	VPMOVSXDQ    X10, Y10
+	VANDPD       Y10, Y11, Y11
+	VMULPD       Y11, Y11, Y11
+	VADDPD       Y11, Y5, Y5
+	VMASKMOVPS   32(CX)(R11*1), Y2, Y10
+	VEXTRACTF128 $0x01, Y10, X11
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X11, Y11
+	VSUBPD       Y9, Y10, Y10
+	VPMOVSXDQ    X2, Y12
+	VANDPD       Y12, Y10, Y10
+	VMULPD       Y10, Y10, Y10
+	VADDPD       Y10, Y6, Y6
+	VSUBPD       Y9, Y11, Y11
+	VEXTRACTF128 $0x01, Y2, X9
+	VPMOVSXDQ    X9, Y9
+	VANDPD       Y9, Y11, Y11
+	VMULPD       Y11, Y11, Y11
+	VADDPD       Y11, Y7, Y7
+
+done56:
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VUNPCKHPD    X4, X4, X5
+	VADDSD       X5, X4, X4
+	VDIVSD       X3, X4, X4
+	VADDSD       X0, X4, X4
+	VSQRTSD      X4, X4, X4
+	VMOVSD       double1AVX2<>+0(SB), X5
+	VDIVSD       X4, X5, X4
+	VCVTSD2SS    X4, X4, X4
+	VBROADCASTSS X4, Y4
+	VMOVSS       X4, (BX)
+	XORQ         R11, R11
+	MOVQ         R9, R12
+	ANDQ         $-16, R12
+	SHLQ         $0x02, R12
+
+loop57:
+	CMPQ    R11, R12
+	JGE     tail58
+	VMOVUPS (CX)(R11*1), Y5
+	VSUBPS  Y8, Y5, Y5
+	VMULPS  Y4, Y5, Y5
+	VMOVUPS (SI)(R11*1), Y6
+	VMULPS  Y6, Y5, Y5
+	VMOVUPS (DI)(R11*1), Y6
+	VADDPS  Y6, Y5, Y5
+	VMOVUPS Y5, (AX)(R11*1)
+	VMOVUPS 32(CX)(R11*1), Y5
+	VSUBPS  Y8, Y5, Y5
+	VMULPS  Y4, Y5, Y5
+	VMOVUPS 32(SI)(R11*1), Y6
+	VMULPS  Y6, Y5, Y5
+	VMOVUPS 32(DI)(R11*1), Y6
+	VADDPS  Y6, Y5, Y5
+	VMOVUPS Y5, 32(AX)(R11*1)
+	ADDQ    $0x40, R11
+	JMP     loop57
+
+tail58:
+	TESTQ      $0x0000000f, R9
+	JE         done59
+	VMASKMOVPS (CX)(R11*1), Y1, Y5
+	VSUBPS     Y8, Y5, Y5
+	VMULPS     Y4, Y5, Y5
+	VMASKMOVPS (SI)(R11*1), Y1, Y6
+	VMULPS     Y6, Y5, Y5
+	VMASKMOVPS (DI)(R11*1), Y1, Y6
+	VADDPS     Y6, Y5, Y5
+	VMASKMOVPS Y5, Y1, (AX)(R11*1)
+	VMASKMOVPS 32(CX)(R11*1), Y2, Y5
+	VSUBPS     Y8, Y5, Y5
+	VMULPS     Y4, Y5, Y4
+	VMASKMOVPS 32(SI)(R11*1), Y2, Y5
+	VMULPS     Y5, Y4, Y4
+	VMASKMOVPS 32(DI)(R11*1), Y2, Y5
+	VADDPS     Y5, Y4, Y4
+	VMASKMOVPS Y4, Y2, 32(AX)(R11*1)
+
+done59:
+	ADDQ R10, AX
+	ADDQ R10, CX
+	ADDQ $0x04, DX
+	ADDQ $0x04, BX
+	DECQ R8
+	JNE  row50
+	VZEROUPPER
+	RET
+
+// func normGradRowsAVX2(dx *float32, dy *float32, x *float32, mean *float32, inv *float32, gamma *float32, rows uintptr, n uintptr)
+// Requires: AVX, AVX2, CMOV
+TEXT ·normGradRowsAVX2(SB), NOSPLIT, $0-64
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    mean+24(FP), BX
+	MOVQ    inv+32(FP), SI
+	MOVQ    gamma+40(FP), DI
+	MOVQ    rows+48(FP), R8
+	MOVQ    n+56(FP), R9
+	MOVQ    R9, R10
+	ANDQ    $0x0f, R10
+	LEAQ    windowAVX2<>+0(SB), R11
+	MOVQ    R10, R12
+	MOVQ    $0x00000008, R13
+	CMPQ    R12, $0x08
+	CMOVQGT R13, R12
+	NEGQ    R12
+	VMOVDQU 32(R11)(R12*4), Y0
+	SUBQ    $0x08, R10
+	XORQ    R12, R12
+	TESTQ   R10, R10
+	CMOVQLT R12, R10
+	NEGQ    R10
+	VMOVDQU 32(R11)(R10*4), Y1
+	MOVQ    R9, R10
+	SHLQ    $0x02, R10
+
+row60:
+	VBROADCASTSS (BX), Y2
+	VBROADCASTSS (SI), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	XORQ         R11, R11
+	MOVQ         R9, R12
+	ANDQ         $-16, R12
+	SHLQ         $0x02, R12
+
+loop61:
+	CMPQ         R11, R12
+	JGE          tail62
+	VMOVUPS      (CX)(R11*1), Y12
+	VMOVUPS      (DI)(R11*1), Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, (AX)(R11*1)
+	VMOVUPS      (DX)(R11*1), Y13
+	VSUBPS       Y2, Y13, Y13
+	VMULPS       Y3, Y13, Y13
+	VMULPS       Y13, Y12, Y13
+	VEXTRACTF128 $0x01, Y12, X14
+	VCVTPS2PD    X12, Y12
+	VCVTPS2PD    X14, Y14
+	VADDPD       Y12, Y4, Y4
+	VADDPD       Y14, Y5, Y5
+	VEXTRACTF128 $0x01, Y13, X12
+	VCVTPS2PD    X13, Y13
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y13, Y8, Y8
+	VADDPD       Y12, Y9, Y9
+	VMOVUPS      32(CX)(R11*1), Y12
+	VMOVUPS      32(DI)(R11*1), Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, 32(AX)(R11*1)
+	VMOVUPS      32(DX)(R11*1), Y13
+	VSUBPS       Y2, Y13, Y13
+	VMULPS       Y3, Y13, Y13
+	VMULPS       Y13, Y12, Y13
+	VEXTRACTF128 $0x01, Y12, X14
+	VCVTPS2PD    X12, Y12
+	VCVTPS2PD    X14, Y14
+	VADDPD       Y12, Y6, Y6
+	VADDPD       Y14, Y7, Y7
+	VEXTRACTF128 $0x01, Y13, X12
+	VCVTPS2PD    X13, Y13
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y13, Y10, Y10
+	VADDPD       Y12, Y11, Y11
+	ADDQ         $0x40, R11
+	JMP          loop61
+
+tail62:
+	TESTQ        $0x0000000f, R9
+	JE           done63
+	VMASKMOVPS   (CX)(R11*1), Y0, Y12
+	VMASKMOVPS   (DI)(R11*1), Y0, Y13
+	VMULPS       Y13, Y12, Y12
+	VMASKMOVPS   Y12, Y0, (AX)(R11*1)
+	VMASKMOVPS   (DX)(R11*1), Y0, Y13
+	VSUBPS       Y2, Y13, Y13
+	VMULPS       Y3, Y13, Y13
+	VMULPS       Y13, Y12, Y13
+	VANDPS       Y0, Y12, Y12
+	VANDPS       Y0, Y13, Y13
+	VEXTRACTF128 $0x01, Y12, X14
+	VCVTPS2PD    X12, Y12
+	VCVTPS2PD    X14, Y14
+	VADDPD       Y12, Y4, Y4
+	VADDPD       Y14, Y5, Y5
+	VEXTRACTF128 $0x01, Y13, X12
+	VCVTPS2PD    X13, Y13
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y13, Y8, Y8
+	VADDPD       Y12, Y9, Y9
+	VMASKMOVPS   32(CX)(R11*1), Y1, Y12
+	VMASKMOVPS   32(DI)(R11*1), Y1, Y13
+	VMULPS       Y13, Y12, Y12
+	VMASKMOVPS   Y12, Y1, 32(AX)(R11*1)
+	VMASKMOVPS   32(DX)(R11*1), Y1, Y13
+	VSUBPS       Y2, Y13, Y13
+	VMULPS       Y3, Y13, Y13
+	VMULPS       Y13, Y12, Y13
+	VANDPS       Y1, Y12, Y12
+	VANDPS       Y1, Y13, Y13
+	VEXTRACTF128 $0x01, Y12, X14
+	VCVTPS2PD    X12, Y12
+	VCVTPS2PD    X14, Y14
+	VADDPD       Y12, Y6, Y6
+	VADDPD       Y14, Y7, Y7
+	VEXTRACTF128 $0x01, Y13, X12
+	VCVTPS2PD    X13, Y13
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y13, Y10, Y10
+	VADDPD       Y12, Y11, Y11
+
+done63:
+	VXORPS       X12, X12, X12
+	VCVTSI2SDQ   R9, X12, X12
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VUNPCKHPD    X4, X4, X5
+	VADDSD       X5, X4, X4
+	VDIVSD       X12, X4, X4
+	VCVTSD2SS    X4, X4, X4
+	VBROADCASTSS X4, Y4
+	VADDPD       Y10, Y8, Y8
+	VADDPD       Y11, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X5
+	VADDPD       X5, X8, X8
+	VUNPCKHPD    X8, X8, X5
+	VADDSD       X5, X8, X8
+	VDIVSD       X12, X8, X8
+	VCVTSD2SS    X8, X8, X5
+	VBROADCASTSS X5, Y5
+	XORQ         R11, R11
+	MOVQ         R9, R12
+	ANDQ         $-16, R12
+	SHLQ         $0x02, R12
+
+loop64:
+	CMPQ    R11, R12
+	JGE     tail65
+	VMOVUPS (DX)(R11*1), Y6
+	VSUBPS  Y2, Y6, Y6
+	VMULPS  Y3, Y6, Y6
+	VMOVUPS (AX)(R11*1), Y7
+	VSUBPS  Y4, Y7, Y7
+	VMULPS  Y5, Y6, Y6
+	VSUBPS  Y6, Y7, Y6
+	VMULPS  Y3, Y6, Y6
+	VMOVUPS Y6, (AX)(R11*1)
+	VMOVUPS 32(DX)(R11*1), Y6
+	VSUBPS  Y2, Y6, Y6
+	VMULPS  Y3, Y6, Y6
+	VMOVUPS 32(AX)(R11*1), Y7
+	VSUBPS  Y4, Y7, Y7
+	VMULPS  Y5, Y6, Y6
+	VSUBPS  Y6, Y7, Y6
+	VMULPS  Y3, Y6, Y6
+	VMOVUPS Y6, 32(AX)(R11*1)
+	ADDQ    $0x40, R11
+	JMP     loop64
+
+tail65:
+	TESTQ      $0x0000000f, R9
+	JE         done66
+	VMASKMOVPS (DX)(R11*1), Y0, Y6
+	VSUBPS     Y2, Y6, Y6
+	VMULPS     Y3, Y6, Y6
+	VMASKMOVPS (AX)(R11*1), Y0, Y7
+	VSUBPS     Y4, Y7, Y7
+	VMULPS     Y5, Y6, Y6
+	VSUBPS     Y6, Y7, Y6
+	VMULPS     Y3, Y6, Y6
+	VMASKMOVPS Y6, Y0, (AX)(R11*1)
+	VMASKMOVPS 32(DX)(R11*1), Y1, Y6
+	VSUBPS     Y2, Y6, Y2
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS 32(AX)(R11*1), Y1, Y6
+	VSUBPS     Y4, Y6, Y4
+	VMULPS     Y5, Y2, Y2
+	VSUBPS     Y2, Y4, Y2
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y1, 32(AX)(R11*1)
+
+done66:
+	ADDQ R10, AX
+	ADDQ R10, CX
+	ADDQ R10, DX
+	ADDQ $0x04, BX
+	ADDQ $0x04, SI
+	DECQ R8
+	JNE  row60
+	VZEROUPPER
+	RET
+
+// func normSumsAVX2(dgamma *float64, dbeta *float64, dy *float32, x *float32, mean *float32, inv *float32, rows uintptr, n uintptr)
+// Requires: AVX, AVX2, CMOV
+TEXT ·normSumsAVX2(SB), NOSPLIT, $0-64
+	MOVQ    dgamma+0(FP), AX
+	MOVQ    dbeta+8(FP), CX
+	MOVQ    dy+16(FP), DX
+	MOVQ    x+24(FP), BX
+	MOVQ    mean+32(FP), SI
+	MOVQ    inv+40(FP), DI
+	MOVQ    rows+48(FP), R8
+	MOVQ    n+56(FP), R9
+	MOVQ    R9, R10
+	ANDQ    $0x0f, R10
+	LEAQ    windowAVX2<>+0(SB), R11
+	MOVQ    R10, R12
+	MOVQ    $0x00000008, R13
+	CMPQ    R12, $0x08
+	CMOVQGT R13, R12
+	NEGQ    R12
+	VMOVDQU 32(R11)(R12*4), Y0
+	SUBQ    $0x08, R10
+	XORQ    R12, R12
+	TESTQ   R10, R10
+	CMOVQLT R12, R10
+	NEGQ    R10
+	VMOVDQU 32(R11)(R10*4), Y1
+	MOVQ    R9, R10
+	SHLQ    $0x02, R10
+
+row67:
+	VBROADCASTSS (SI), Y2
+	VBROADCASTSS (DI), Y3
+	XORQ         R11, R11
+	MOVQ         R9, R12
+	ANDQ         $-16, R12
+	SHLQ         $0x02, R12
+
+loop68:
+	CMPQ         R11, R12
+	JGE          tail69
+	VMOVUPS      (DX)(R11*1), Y4
+	VMOVUPS      (BX)(R11*1), Y5
+	VSUBPS       Y2, Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y5, Y4, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X6, Y6
+	VADDPD       (AX)(R11*2), Y5, Y5
+	VMOVUPD      Y5, (AX)(R11*2)
+	VADDPD       32(AX)(R11*2), Y6, Y6
+	VMOVUPD      Y6, 32(AX)(R11*2)
+	VEXTRACTF128 $0x01, Y4, X5
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X5, Y5
+	VADDPD       (CX)(R11*2), Y4, Y4
+	VMOVUPD      Y4, (CX)(R11*2)
+	VADDPD       32(CX)(R11*2), Y5, Y5
+	VMOVUPD      Y5, 32(CX)(R11*2)
+	VMOVUPS      32(DX)(R11*1), Y4
+	VMOVUPS      32(BX)(R11*1), Y5
+	VSUBPS       Y2, Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y5, Y4, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X6, Y6
+	VADDPD       64(AX)(R11*2), Y5, Y5
+	VMOVUPD      Y5, 64(AX)(R11*2)
+	VADDPD       96(AX)(R11*2), Y6, Y6
+	VMOVUPD      Y6, 96(AX)(R11*2)
+	VEXTRACTF128 $0x01, Y4, X5
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X5, Y5
+	VADDPD       64(CX)(R11*2), Y4, Y4
+	VMOVUPD      Y4, 64(CX)(R11*2)
+	VADDPD       96(CX)(R11*2), Y5, Y5
+	VMOVUPD      Y5, 96(CX)(R11*2)
+	ADDQ         $0x40, R11
+	JMP          loop68
+
+tail69:
+	TESTQ        $0x0000000f, R9
+	JE           done70
+	VMASKMOVPS   (DX)(R11*1), Y0, Y4
+	VMASKMOVPS   (BX)(R11*1), Y0, Y5
+	VSUBPS       Y2, Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y5, Y4, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X6, Y6
+	VPMOVSXDQ    X0, Y7
+	VMASKMOVPD   (AX)(R11*2), Y7, Y8
+	VADDPD       Y8, Y5, Y5
+	VMASKMOVPD   Y5, Y7, (AX)(R11*2)
+	VEXTRACTF128 $0x01, Y0, X5
+	VPMOVSXDQ    X5, Y5
+	VMASKMOVPD   32(AX)(R11*2), Y5, Y7
+	VADDPD       Y7, Y6, Y6
+	VMASKMOVPD   Y6, Y5, 32(AX)(R11*2)
+	VEXTRACTF128 $0x01, Y4, X5
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X5, Y5
+	VPMOVSXDQ    X0, Y6
+	VMASKMOVPD   (CX)(R11*2), Y6, Y7
+	VADDPD       Y7, Y4, Y4
+	VMASKMOVPD   Y4, Y6, (CX)(R11*2)
+	VEXTRACTF128 $0x01, Y0, X4
+	VPMOVSXDQ    X4, Y4
+	VMASKMOVPD   32(CX)(R11*2), Y4, Y6
+	VADDPD       Y6, Y5, Y5
+	VMASKMOVPD   Y5, Y4, 32(CX)(R11*2)
+	VMASKMOVPS   32(DX)(R11*1), Y1, Y4
+	VMASKMOVPS   32(BX)(R11*1), Y1, Y5
+	VSUBPS       Y2, Y5, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y2, Y4, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y3
+	VPMOVSXDQ    X1, Y5
+	VMASKMOVPD   64(AX)(R11*2), Y5, Y6
+	VADDPD       Y6, Y2, Y2
+	VMASKMOVPD   Y2, Y5, 64(AX)(R11*2)
+	VEXTRACTF128 $0x01, Y1, X2
+	VPMOVSXDQ    X2, Y2
+	VMASKMOVPD   96(AX)(R11*2), Y2, Y5
+	VADDPD       Y5, Y3, Y3
+	VMASKMOVPD   Y3, Y2, 96(AX)(R11*2)
+	VEXTRACTF128 $0x01, Y4, X2
+	VCVTPS2PD    X4, Y3
+	VCVTPS2PD    X2, Y2
+	VPMOVSXDQ    X1, Y4
+	VMASKMOVPD   64(CX)(R11*2), Y4, Y5
+	VADDPD       Y5, Y3, Y3
+	VMASKMOVPD   Y3, Y4, 64(CX)(R11*2)
+	VEXTRACTF128 $0x01, Y1, X3
+	VPMOVSXDQ    X3, Y3
+	VMASKMOVPD   96(CX)(R11*2), Y3, Y4
+	VADDPD       Y4, Y2, Y2
+	VMASKMOVPD   Y2, Y3, 96(CX)(R11*2)
+
+done70:
+	ADDQ R10, DX
+	ADDQ R10, BX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	DECQ R8
+	JNE  row67
+	VZEROUPPER
+	RET
+
 DATA constantsAVX2<>+0(SB)/4, $0x3fb8aa3b
 DATA constantsAVX2<>+4(SB)/4, $0x3fb8aa3b
 DATA constantsAVX2<>+8(SB)/4, $0x3fb8aa3b
@@ -3459,6 +4113,9 @@ DATA constantsAVX2<>+1524(SB)/4, $0xff800000
 DATA constantsAVX2<>+1528(SB)/4, $0xff800000
 DATA constantsAVX2<>+1532(SB)/4, $0xff800000
 GLOBL constantsAVX2<>(SB), RODATA|NOPTR, $1536
+
+DATA double1AVX2<>+0(SB)/8, $0x3ff0000000000000
+GLOBL double1AVX2<>(SB), RODATA|NOPTR, $8
 
 DATA windowAVX2<>+0(SB)/4, $0xffffffff
 DATA windowAVX2<>+4(SB)/4, $0xffffffff

@@ -63,3 +63,23 @@ func scaleRowsAVX512(y *float32, x *float32, factor *float32, less float32, time
 //
 //go:noescape
 func softmaxGradRowsAVX512(dx *float32, dy *float32, y *float32, rows uintptr, n uintptr)
+
+// divideByAVX512 writes x / by; counts are of any number above 0.
+//
+//go:noescape
+func divideByAVX512(y *float32, x *float32, by float32, n uintptr)
+
+// normRowsAVX512 writes mean and inverse deviation of each row, and (x-mean) * inv * gamma + beta, every step rounded; counts are of any number above 0.
+//
+//go:noescape
+func normRowsAVX512(y *float32, x *float32, mean *float32, inv *float32, gamma *float32, beta *float32, eps float64, rows uintptr, n uintptr)
+
+// normGradRowsAVX512 writes inv * (g - mean(g) - h*mean(g*h)) with g = dy*gamma and h = (x-mean) * inv; counts are of any number above 0.
+//
+//go:noescape
+func normGradRowsAVX512(dx *float32, dy *float32, x *float32, mean *float32, inv *float32, gamma *float32, rows uintptr, n uintptr)
+
+// normSumsAVX512 adds dy * ((x-mean) * inv) and dy to columns, row by row; counts are of any number above 0.
+//
+//go:noescape
+func normSumsAVX512(dgamma *float64, dbeta *float64, dy *float32, x *float32, mean *float32, inv *float32, rows uintptr, n uintptr)

@@ -1558,6 +1558,450 @@ done46:
 	VZEROUPPER
 	RET
 
+// func divideByAVX512(y *float32, x *float32, by float32, n uintptr)
+// Requires: AVX, AVX512F, SSE
+TEXT ·divideByAVX512(SB), NOSPLIT, $0-32
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVSS        by+16(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         BX, CX
+	ANDQ         $0x0f, CX
+	MOVL         $0x00000001, SI
+	SHLL         CL, SI
+	DECL         SI
+	KMOVW        SI, K1
+	XORQ         CX, CX
+	MOVQ         BX, SI
+	ANDQ         $-16, SI
+	SHLQ         $0x02, SI
+
+loop47:
+	CMPQ    CX, SI
+	JGE     tail48
+	VMOVUPS (DX)(CX*1), Z1
+	VDIVPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	JMP     loop47
+
+tail48:
+	TESTQ     $0x0000000f, BX
+	JE        done49
+	VMOVUPS.Z (DX)(CX*1), K1, Z1
+	VDIVPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)(CX*1)
+
+done49:
+	VZEROUPPER
+	RET
+
+// func normRowsAVX512(y *float32, x *float32, mean *float32, inv *float32, gamma *float32, beta *float32, eps float64, rows uintptr, n uintptr)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·normRowsAVX512(SB), NOSPLIT, $0-72
+	MOVQ       y+0(FP), AX
+	MOVQ       x+8(FP), DX
+	MOVQ       mean+16(FP), BX
+	MOVQ       inv+24(FP), SI
+	MOVQ       gamma+32(FP), DI
+	MOVQ       beta+40(FP), R8
+	MOVQ       rows+56(FP), R9
+	MOVQ       n+64(FP), R10
+	MOVSD      eps+48(FP), X0
+	MOVQ       R10, CX
+	ANDQ       $0x0f, CX
+	MOVL       $0x00000001, R11
+	SHLL       CL, R11
+	DECL       R11
+	KMOVW      R11, K1
+	VXORPS     X1, X1, X1
+	VCVTSI2SDQ R10, X1, X1
+	MOVQ       R10, CX
+	SHLQ       $0x02, CX
+
+row50:
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	XORQ   R11, R11
+	MOVQ   R10, R12
+	ANDQ   $-16, R12
+	SHLQ   $0x02, R12
+
+loop51:
+	CMPQ          R11, R12
+	JGE           tail52
+	VMOVUPS       (DX)(R11*1), Z4
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z2, Z2
+	VADDPD        Z5, Z3, Z3
+	ADDQ          $0x40, R11
+	JMP           loop51
+
+tail52:
+	TESTQ         $0x0000000f, R10
+	JE            done53
+	VMOVUPS.Z     (DX)(R11*1), K1, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z2, Z2
+	VADDPD        Z5, Z3, Z3
+
+done53:
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPD        Y4, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X4
+	VADDPD        X4, X2, X2
+	VUNPCKHPD     X2, X2, X4
+	VADDSD        X4, X2, X2
+	VDIVSD        X1, X2, X2
+	VCVTSD2SS     X2, X2, X4
+	VBROADCASTSS  X4, Z4
+	VMOVSS        X4, (BX)
+	VBROADCASTSD  X2, Z5
+	VPXORD        Z2, Z2, Z2
+	VPXORD        Z3, Z3, Z3
+	XORQ          R11, R11
+	MOVQ          R10, R12
+	ANDQ          $-16, R12
+	SHLQ          $0x02, R12
+
+loop54:
+	CMPQ          R11, R12
+	JGE           tail55
+	VMOVUPS       (DX)(R11*1), Z6
+	VEXTRACTF64X4 $0x01, Z6, Y7
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y7, Z7
+	VSUBPD        Z5, Z6, Z6
+	VMULPD        Z6, Z6, Z6
+	VADDPD        Z6, Z2, Z2
+	VSUBPD        Z5, Z7, Z7
+	VMULPD        Z7, Z7, Z7
+	VADDPD        Z7, Z3, Z3
+	ADDQ          $0x40, R11
+	JMP           loop54
+
+tail55:
+	TESTQ         $0x0000000f, R10
+	JE            done56
+	VMOVUPS.Z     (DX)(R11*1), K1, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y7
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y7, Z7
+	VSUBPD        Z5, Z6, Z6
+	KSHIFTRW      $0x00, K1, K2
+	VMOVAPD.Z     Z6, K2, Z6
+	VMULPD        Z6, Z6, Z6
+	VADDPD        Z6, Z2, Z2
+	VSUBPD        Z5, Z7, Z7
+	KSHIFTRW      $0x08, K1, K2
+	VMOVAPD.Z     Z7, K2, Z7
+	VMULPD        Z7, Z7, Z7
+	VADDPD        Z7, Z3, Z3
+
+done56:
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VADDPD        Y5, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X5
+	VADDPD        X5, X2, X2
+	VUNPCKHPD     X2, X2, X5
+	VADDSD        X5, X2, X2
+	VDIVSD        X1, X2, X2
+	VADDSD        X0, X2, X2
+	VSQRTSD       X2, X2, X2
+	VMOVSD        double1AVX512<>+0(SB), X5
+	VDIVSD        X2, X5, X2
+	VCVTSD2SS     X2, X2, X5
+	VBROADCASTSS  X5, Z5
+	VMOVSS        X5, (SI)
+	XORQ          R11, R11
+	MOVQ          R10, R12
+	ANDQ          $-16, R12
+	SHLQ          $0x02, R12
+
+loop57:
+	CMPQ    R11, R12
+	JGE     tail58
+	VMOVUPS (DX)(R11*1), Z6
+	VSUBPS  Z4, Z6, Z6
+	VMULPS  Z5, Z6, Z6
+	VMOVUPS (DI)(R11*1), Z7
+	VMULPS  Z7, Z6, Z6
+	VMOVUPS (R8)(R11*1), Z7
+	VADDPS  Z7, Z6, Z6
+	VMOVUPS Z6, (AX)(R11*1)
+	ADDQ    $0x40, R11
+	JMP     loop57
+
+tail58:
+	TESTQ     $0x0000000f, R10
+	JE        done59
+	VMOVUPS.Z (DX)(R11*1), K1, Z6
+	VSUBPS    Z4, Z6, Z4
+	VMULPS    Z5, Z4, Z4
+	VMOVUPS.Z (DI)(R11*1), K1, Z5
+	VMULPS    Z5, Z4, Z4
+	VMOVUPS.Z (R8)(R11*1), K1, Z5
+	VADDPS    Z5, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)(R11*1)
+
+done59:
+	ADDQ CX, AX
+	ADDQ CX, DX
+	ADDQ $0x04, BX
+	ADDQ $0x04, SI
+	DECQ R9
+	JNE  row50
+	VZEROUPPER
+	RET
+
+// func normGradRowsAVX512(dx *float32, dy *float32, x *float32, mean *float32, inv *float32, gamma *float32, rows uintptr, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·normGradRowsAVX512(SB), NOSPLIT, $0-64
+	MOVQ  dx+0(FP), AX
+	MOVQ  dy+8(FP), DX
+	MOVQ  x+16(FP), BX
+	MOVQ  mean+24(FP), SI
+	MOVQ  inv+32(FP), DI
+	MOVQ  gamma+40(FP), R8
+	MOVQ  rows+48(FP), R9
+	MOVQ  n+56(FP), R10
+	MOVQ  R10, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x00000001, R11
+	SHLL  CL, R11
+	DECL  R11
+	KMOVW R11, K1
+	MOVQ  R10, CX
+	SHLQ  $0x02, CX
+
+row60:
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS (DI), Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	XORQ         R11, R11
+	MOVQ         R10, R12
+	ANDQ         $-16, R12
+	SHLQ         $0x02, R12
+
+loop61:
+	CMPQ          R11, R12
+	JGE           tail62
+	VMOVUPS       (DX)(R11*1), Z6
+	VMOVUPS       (R8)(R11*1), Z7
+	VMULPS        Z7, Z6, Z6
+	VMOVUPS       Z6, (AX)(R11*1)
+	VMOVUPS       (BX)(R11*1), Z7
+	VSUBPS        Z0, Z7, Z7
+	VMULPS        Z1, Z7, Z7
+	VMULPS        Z7, Z6, Z7
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y8, Z8
+	VADDPD        Z6, Z2, Z2
+	VADDPD        Z8, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z7, Y6
+	VCVTPS2PD     Y7, Z7
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z7, Z4, Z4
+	VADDPD        Z6, Z5, Z5
+	ADDQ          $0x40, R11
+	JMP           loop61
+
+tail62:
+	TESTQ         $0x0000000f, R10
+	JE            done63
+	VMOVUPS.Z     (DX)(R11*1), K1, Z6
+	VMOVUPS.Z     (R8)(R11*1), K1, Z7
+	VMULPS        Z7, Z6, Z6
+	VMOVUPS       Z6, K1, (AX)(R11*1)
+	VMOVUPS.Z     (BX)(R11*1), K1, Z7
+	VSUBPS        Z0, Z7, Z7
+	VMULPS        Z1, Z7, Z7
+	VMULPS        Z7, Z6, Z7
+	VMOVAPS.Z     Z6, K1, Z6
+	VMOVAPS.Z     Z7, K1, Z7
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y8, Z8
+	VADDPD        Z6, Z2, Z2
+	VADDPD        Z8, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z7, Y6
+	VCVTPS2PD     Y7, Z7
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z7, Z4, Z4
+	VADDPD        Z6, Z5, Z5
+
+done63:
+	VXORPS        X6, X6, X6
+	VCVTSI2SDQ    R10, X6, X6
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y7
+	VADDPD        Y7, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X7
+	VADDPD        X7, X2, X2
+	VUNPCKHPD     X2, X2, X7
+	VADDSD        X7, X2, X2
+	VDIVSD        X6, X2, X2
+	VCVTSD2SS     X2, X2, X7
+	VBROADCASTSS  X7, Z7
+	VADDPD        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X8
+	VADDPD        X8, X4, X4
+	VUNPCKHPD     X4, X4, X8
+	VADDSD        X8, X4, X4
+	VDIVSD        X6, X4, X4
+	VCVTSD2SS     X4, X4, X6
+	VBROADCASTSS  X6, Z6
+	XORQ          R11, R11
+	MOVQ          R10, R12
+	ANDQ          $-16, R12
+	SHLQ          $0x02, R12
+
+loop64:
+	CMPQ    R11, R12
+	JGE     tail65
+	VMOVUPS (BX)(R11*1), Z8
+	VSUBPS  Z0, Z8, Z8
+	VMULPS  Z1, Z8, Z8
+	VMOVUPS (AX)(R11*1), Z9
+	VSUBPS  Z7, Z9, Z9
+	VMULPS  Z6, Z8, Z8
+	VSUBPS  Z8, Z9, Z8
+	VMULPS  Z1, Z8, Z8
+	VMOVUPS Z8, (AX)(R11*1)
+	ADDQ    $0x40, R11
+	JMP     loop64
+
+tail65:
+	TESTQ     $0x0000000f, R10
+	JE        done66
+	VMOVUPS.Z (BX)(R11*1), K1, Z8
+	VSUBPS    Z0, Z8, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS.Z (AX)(R11*1), K1, Z8
+	VSUBPS    Z7, Z8, Z7
+	VMULPS    Z6, Z0, Z0
+	VSUBPS    Z0, Z7, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(R11*1)
+
+done66:
+	ADDQ CX, AX
+	ADDQ CX, DX
+	ADDQ CX, BX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	DECQ R9
+	JNE  row60
+	VZEROUPPER
+	RET
+
+// func normSumsAVX512(dgamma *float64, dbeta *float64, dy *float32, x *float32, mean *float32, inv *float32, rows uintptr, n uintptr)
+// Requires: AVX, AVX512F
+TEXT ·normSumsAVX512(SB), NOSPLIT, $0-64
+	MOVQ  dgamma+0(FP), AX
+	MOVQ  dbeta+8(FP), DX
+	MOVQ  dy+16(FP), BX
+	MOVQ  x+24(FP), SI
+	MOVQ  mean+32(FP), DI
+	MOVQ  inv+40(FP), R8
+	MOVQ  rows+48(FP), R9
+	MOVQ  n+56(FP), R10
+	MOVQ  R10, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x00000001, R11
+	SHLL  CL, R11
+	DECL  R11
+	KMOVW R11, K1
+	MOVQ  R10, CX
+	SHLQ  $0x02, CX
+
+row67:
+	VBROADCASTSS (DI), Z0
+	VBROADCASTSS (R8), Z1
+	XORQ         R11, R11
+	MOVQ         R10, R12
+	ANDQ         $-16, R12
+	SHLQ         $0x02, R12
+
+loop68:
+	CMPQ          R11, R12
+	JGE           tail69
+	VMOVUPS       (BX)(R11*1), Z2
+	VMOVUPS       (SI)(R11*1), Z3
+	VSUBPS        Z0, Z3, Z3
+	VMULPS        Z1, Z3, Z3
+	VMULPS        Z3, Z2, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VCVTPS2PD     Y3, Z3
+	VCVTPS2PD     Y4, Z4
+	VADDPD        (AX)(R11*2), Z3, Z3
+	VMOVUPD       Z3, (AX)(R11*2)
+	VADDPD        64(AX)(R11*2), Z4, Z4
+	VMOVUPD       Z4, 64(AX)(R11*2)
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z3
+	VADDPD        (DX)(R11*2), Z2, Z2
+	VMOVUPD       Z2, (DX)(R11*2)
+	VADDPD        64(DX)(R11*2), Z3, Z3
+	VMOVUPD       Z3, 64(DX)(R11*2)
+	ADDQ          $0x40, R11
+	JMP           loop68
+
+tail69:
+	TESTQ         $0x0000000f, R10
+	JE            done70
+	VMOVUPS.Z     (BX)(R11*1), K1, Z2
+	VMOVUPS.Z     (SI)(R11*1), K1, Z3
+	VSUBPS        Z0, Z3, Z0
+	VMULPS        Z1, Z0, Z0
+	VMULPS        Z0, Z2, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
+	KSHIFTRW      $0x00, K1, K2
+	VMOVUPD.Z     (AX)(R11*2), K2, Z3
+	VADDPD        Z3, Z0, Z0
+	VMOVUPD       Z0, K2, (AX)(R11*2)
+	KSHIFTRW      $0x08, K1, K2
+	VMOVUPD.Z     64(AX)(R11*2), K2, Z0
+	VADDPD        Z0, Z1, Z1
+	VMOVUPD       Z1, K2, 64(AX)(R11*2)
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VCVTPS2PD     Y2, Z1
+	VCVTPS2PD     Y0, Z0
+	KSHIFTRW      $0x00, K1, K2
+	VMOVUPD.Z     (DX)(R11*2), K2, Z2
+	VADDPD        Z2, Z1, Z1
+	VMOVUPD       Z1, K2, (DX)(R11*2)
+	KSHIFTRW      $0x08, K1, K2
+	VMOVUPD.Z     64(DX)(R11*2), K2, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD       Z0, K2, 64(DX)(R11*2)
+
+done70:
+	ADDQ CX, BX
+	ADDQ CX, SI
+	ADDQ $0x04, DI
+	ADDQ $0x04, R8
+	DECQ R9
+	JNE  row67
+	VZEROUPPER
+	RET
+
 DATA constantsAVX512<>+0(SB)/4, $0x3fb8aa3b
 DATA constantsAVX512<>+4(SB)/4, $0x4b400000
 DATA constantsAVX512<>+8(SB)/4, $0x3f318000
@@ -1606,3 +2050,6 @@ DATA constantsAVX512<>+176(SB)/4, $0x3ecc422a
 DATA constantsAVX512<>+180(SB)/4, $0x3e095d4f
 DATA constantsAVX512<>+184(SB)/4, $0xff800000
 GLOBL constantsAVX512<>(SB), RODATA|NOPTR, $188
+
+DATA double1AVX512<>+0(SB)/8, $0x3ff0000000000000
+GLOBL double1AVX512<>(SB), RODATA|NOPTR, $8

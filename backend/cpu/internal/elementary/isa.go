@@ -12,6 +12,10 @@ type kernels struct {
 	gapRows                            func(sum *float64, x, most *float32, rows, n uintptr)
 	scaleRows                          func(y, x, factor *float32, less, times float32, rows, n uintptr)
 	softmaxGradRows                    func(dx, dy, y *float32, rows, n uintptr)
+	divideBy                           func(y, x *float32, by float32, n uintptr)
+	normRows                           func(y, x, mean, inv, gamma, beta *float32, eps float64, rows, n uintptr)
+	normGradRows                       func(dx, dy, x, mean, inv, gamma *float32, rows, n uintptr)
+	normSums                           func(dgamma, dbeta *float64, dy, x, mean, inv *float32, rows, n uintptr)
 }
 
 // family has nil for Go alone.
