@@ -6,7 +6,8 @@ package backend
 //	y = clamp(x * scale + shift, Lo, Hi), scale = gamma * invstd, shift = beta - mean * scale
 //
 // Inputs: x [..., channels], gamma, beta, running mean, running variance, as
-// [BatchNormTrain]. Outputs: affine [4, channels], the rows scale, shift, mean
+// [BatchNormTrain]; moments float64 [4, channels] of x? ([CollectMoments]),
+// which spare reading x. Outputs: affine [4, channels], the rows scale, shift, mean
 // and invstd = 1/sqrt(var + Eps); range [2], the least and the greatest y;
 // running mean and variance, in place. A NaN in x makes the range NaN.
 type BatchNormAffine struct {
@@ -15,6 +16,9 @@ type BatchNormAffine struct {
 
 // OpName returns "batch_norm_affine".
 func (BatchNormAffine) OpName() string { return "batch_norm_affine" }
+
+// Informs returns the moments, input 5.
+func (BatchNormAffine) Informs() (Collect, int) { return CollectMoments, 5 }
 
 // Updates maps outputs 2 and 3 to inputs 3 and 4.
 func (BatchNormAffine) Updates(out int) int {

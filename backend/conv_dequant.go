@@ -8,10 +8,15 @@ package backend
 // every product and sum rounded to float32, so that all backends give the
 // same bits. Inputs: cx int8 or uint8 [n, h, w, c] or [n, l, c], sx float32
 // [1], zx int32 [1], cw int8 [o, kh, kw, c/groups] or [o, k, c/groups] with
-// zero point 0, sw float32 [1 or o], bias float32 [o]?. Output: y float32.
+// zero point 0, sw float32 [1 or o], bias float32 [o]?. Outputs: y float32,
+// and what Collect says.
 type ConvDequant struct {
 	Conv
+	Collect Collect
 }
+
+// Collecting returns o with one more output.
+func (o ConvDequant) Collecting(c Collect) Op { o.Collect = c; return o }
 
 // OpName returns "conv_dequant".
 func (ConvDequant) OpName() string { return "conv_dequant" }

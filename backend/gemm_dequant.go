@@ -5,11 +5,15 @@ package backend
 //	y = float32(sum((cx - zx) * cw)) * (sx * sw[n]) + bias[n]
 //
 // Inputs: cx int8 or uint8 [..., k], sx float32 [1], zx int32 [1], cw int8
-// [n, k] with zero point 0, sw float32 [1 or n], bias float32 [n]?. Output: y
-// float32 [..., n].
+// [n, k] with zero point 0, sw float32 [1 or n], bias float32 [n]?. Outputs: y
+// float32 [..., n], and what Collect says.
 type GemmDequant struct {
 	Gemm
+	Collect Collect
 }
+
+// Collecting returns o with one more output.
+func (o GemmDequant) Collecting(c Collect) Op { o.Collect = c; return o }
 
 // OpName returns "gemm_dequant".
 func (GemmDequant) OpName() string { return "gemm_dequant" }

@@ -19,7 +19,7 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			return inferDequant(in, y)
+			return inferDequant(in, y, op.(backend.ConvDequant).Collect)
 		},
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			c := n.Op.(backend.ConvDequant).Conv
@@ -33,8 +33,9 @@ func init() {
 }
 
 // inferDequant checks scales, zero point and bias of a layer on codes with a
-// float result of shape y: inputs cx, sx, zx, cw, sw, bias?.
-func inferDequant(in []tensor.Spec, y tensor.Shape) ([]tensor.Spec, error) {
+// float result of shape y: inputs cx, sx, zx, cw, sw, bias?. c says what
+// output comes with it.
+func inferDequant(in []tensor.Spec, y tensor.Shape, c backend.Collect) ([]tensor.Spec, error) {
 	x, w := in[0], in[3]
 	if w.DType != tensor.I8 {
 		return nil, fmt.Errorf("op: weight codes are %v, want int8 with zero point 0", w.DType)
@@ -46,7 +47,17 @@ func inferDequant(in []tensor.Spec, y tensor.Shape) ([]tensor.Spec, error) {
 		wantEntries(in, 4, "scale of w", tensor.F32, 1, o),
 		wantEntries(in, 5, "bias", tensor.F32, o),
 		wantAccumulator(codeSpan(x.DType, true), codeSpan(w.DType, false), innerProduct(w.Shape), false))
-	return one(tensor.Spec{DType: tensor.F32, Shape: y}), err
+	out := one(tensor.Spec{DType: tensor.F32, Shape: y})
+	switch c {
+	case backend.CollectNothing:
+	case backend.CollectMoments:
+		out = append(out, tensor.Of(tensor.F64, 4, o))
+	case backend.CollectEnds:
+		out = append(out, tensor.Of(tensor.F32, 2))
+	default:
+		err = errors.Join(err, fmt.Errorf("op: nothing known to collect has number %d", c))
+	}
+	return out, err
 }
 
 // convCodesGrad returns the gradients of a convolution whose operands are

@@ -10,7 +10,7 @@ import (
 
 func init() {
 	graph.Register(backend.GemmDequant{}, graph.Def{
-		Infer: func(_ backend.Op, in []tensor.Spec) ([]tensor.Spec, error) {
+		Infer: func(op backend.Op, in []tensor.Spec) ([]tensor.Spec, error) {
 			if err := wantPresent(in, 6, 0, 1, 2, 3, 4); err != nil {
 				return nil, err
 			}
@@ -18,7 +18,7 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			return inferDequant(in, y)
+			return inferDequant(in, y, op.(backend.GemmDequant).Collect)
 		},
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			dx, dw, db := gemmCodesGrad(g, d[0], n.In[0], n.In[1], n.In[2], n.In[3], n.In[4], value(n.In, 5))

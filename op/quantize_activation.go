@@ -77,6 +77,7 @@ func init() {
 		NoONNX: backwardOnly,
 	})
 	graph.RegisterFusion(fuseActivations)
+	graph.RegisterFusion(fuseCollect) // Behind what makes the readers.
 }
 
 // wantAffine returns an error unless affine and gamma are absent or fit x.

@@ -15,18 +15,19 @@ import (
 )
 
 // TestBackwardPrecision trains on digits under each precision of the backward
-// pass, with equal weights and batches: the curves and the accuracy cannot be
-// told apart.
+// pass, from equal weights and with equal batches: on the mean of three seeds
+// the curves and the accuracy cannot be told apart. A single training of this
+// length ends up to 6 points from one whose sums differ in the last bit.
 func TestBackwardPrecision(t *testing.T) {
 	if testing.Short() {
-		t.Skip("four trainings")
+		t.Skip("twelve trainings")
 	}
 	ctx := context.Background()
 	set, err := data.Open(ctx, "digits", data.Options{Normalize: true})
 	require.NoError(t, err)
 	type result struct{ first, last, accuracy float64 }
-	run := func(precision string) result {
-		g, err := nn.Build("cnn", set.Train.Shape(), set.Train.Classes(), 1)
+	run := func(precision string, seed uint64) result {
+		g, err := nn.Build("cnn", set.Train.Shape(), set.Train.Classes(), seed)
 		require.NoError(t, err)
 		c := qat.Default()
 		c.Backward = precision
@@ -44,14 +45,24 @@ func TestBackwardPrecision(t *testing.T) {
 		require.NoError(t, err)
 		return result{res.History[0].Loss, res.History[1].Loss, m.Accuracy}
 	}
-	exact := run("fp32")
+	const seeds = 3
+	mean := func(precision string) (m result) {
+		for seed := uint64(1); seed <= seeds; seed++ {
+			r := run(precision, seed)
+			t.Logf("%s, seed %d: %+v", precision, seed, r)
+			m.first, m.last, m.accuracy = m.first+r.first/seeds, m.last+r.last/seeds, m.accuracy+r.accuracy/seeds
+		}
+		return m
+	}
+	exact := mean("fp32")
 	require.Less(t, exact.last, 0.7*exact.first, "the training of the comparison learns nothing")
-	for _, precision := range []string{"bf16x2", "bf16", ""} {
-		r := run(precision)
+	for _, precision := range []string{"bf16x2", "bf16"} {
+		r := mean(precision)
 		require.InEpsilon(t, exact.first, r.first, 0.05, precision)
 		require.InEpsilon(t, exact.last, r.last, 0.15, precision)
 		require.InDelta(t, exact.accuracy, r.accuracy, 0.03, precision)
 	}
+	require.Equal(t, run("bf16", 1), run("", 1))
 }
 
 // TestBackwardOfPhases finds the precision of a config in every phase.

@@ -29,7 +29,11 @@ func init() {
 					case 1:
 						op.Lo, op.Hi = 0, 6
 					}
-					cs = append(cs, Case{Name: fmt.Sprint(s, offset), Op: op, In: append([]*tensor.Tensor{x}, batchNormInputs(r, s.Last())...)})
+					in := append([]*tensor.Tensor{x}, batchNormInputs(r, s.Last())...)
+					moments := tensor.New(tensor.Of(tensor.F64, 4, s.Last()))
+					refMoments(x, moments)
+					cs = append(cs, Case{Name: fmt.Sprint(s, offset), Op: op, In: in},
+						Case{Name: fmt.Sprint(s, offset, ", moments"), Op: op, In: append(in[:len(in):len(in)], moments)})
 				}
 			}
 			return cs

@@ -22,6 +22,13 @@ func init() {
 			}
 			x := Normal(r, 3, 1001)
 			x.F32()[1000] = float32(math.NaN())
+			for _, e := range [][2]float32{{-3, 8}, {1, 2}, {inf, -inf}, {-inf, inf}, {float32(math.NaN()), float32(math.NaN())}} {
+				x := tensor.FromF32([]float32{e[0], e[1]}, 2)
+				if e[0] > e[1] {
+					x = tensor.FromF32(nil, 0)
+				}
+				cs = append(cs, Case{Name: fmt.Sprint("ends ", e), Op: backend.ClampRange{Hi: 6}, In: []*tensor.Tensor{x, tensor.FromF32(e[:], 2)}, Exact: true})
+			}
 			return append(cs, Case{Name: "nan", Op: backend.ClampRange{Hi: inf}, In: []*tensor.Tensor{x}, Exact: true})
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {

@@ -21,13 +21,16 @@ func init() {
 				if i%4 > 0 {
 					in = append(in, Normal(r, 1, w.Shape()[0]))
 				}
-				cs = append(cs, Case{Name: g.name, Op: backend.ConvDequant{Conv: g.conv}, In: in, Exact: true})
+				cs = append(cs, Case{Name: g.name, Op: backend.ConvDequant{Conv: g.conv}, In: in, Exact: true},
+					Case{Name: g.name + ", moments", Op: backend.ConvDequant{Conv: g.conv, Collect: backend.CollectMoments}, In: in},
+					Case{Name: g.name + ", ends", Op: backend.ConvDequant{Conv: g.conv, Collect: backend.CollectEnds}, In: in, Exact: true})
 			}
 			return cs
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			sums := convSums(op.(backend.ConvDequant).Conv, in[0], in[3], in[2], nil, out[0].Shape())
 			refDequant(sums, in[1], in[4], input(in, 5), out[0])
+			refCollect(op.(backend.ConvDequant).Collect, out)
 		},
 	})
 }

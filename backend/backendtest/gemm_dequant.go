@@ -19,12 +19,15 @@ func init() {
 				if i%2 > 0 {
 					in = append(in, Normal(r, 1, w.Shape()[0]))
 				}
-				cs = append(cs, Case{Name: g.name, Op: backend.GemmDequant{}, In: in, Exact: true})
+				cs = append(cs, Case{Name: g.name, Op: backend.GemmDequant{}, In: in, Exact: true},
+					Case{Name: g.name + ", moments", Op: backend.GemmDequant{Collect: backend.CollectMoments}, In: in},
+					Case{Name: g.name + ", ends", Op: backend.GemmDequant{Collect: backend.CollectEnds}, In: in, Exact: true})
 			}
 			return cs
 		},
-		Ref: func(_ backend.Op, in, out []*tensor.Tensor) {
+		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			refDequant(gemmSums(in[0], in[3], in[2], nil), in[1], in[4], input(in, 5), out[0])
+			refCollect(op.(backend.GemmDequant).Collect, out)
 		},
 	})
 }

@@ -98,8 +98,8 @@ func bindBatchNormAffine(b *Backend, op backend.Op, out, in []*tensor.Tensor) (f
 	gamma, beta, runMean, runVar := in[1].F32(), in[2].F32(), in[3].F32(), in[4].F32()
 	c := len(gamma)
 	affine, ends := f32Of(out[0], 4*c), f32Of(out[1], 2)
-	m := newChannelMoments(b, in[0].F32(), c)
-	n, momentum := float64(m.rows), float64(o.Momentum)
+	rows := in[0].Numel() / max(c, 1)
+	n, momentum := float64(rows), float64(o.Momentum)
 	clamp := func(v float32) float32 {
 		if v < o.Lo {
 			v = o.Lo
@@ -109,27 +109,44 @@ func bindBatchNormAffine(b *Backend, op backend.Op, out, in []*tensor.Tensor) (f
 		}
 		return v + 0
 	}
+	lo, hi := float32(0), float32(0)
+	begin := func() { lo, hi = float32(math.Inf(1)), float32(math.Inf(-1)) }
+	end := func() { ends[0], ends[1] = lo, hi }
+	channel := func(j int, mean, v float64, least, most float32) {
+		inv := 1 / math.Sqrt(v+float64(o.Eps))
+		a := float64(gamma[j]) * inv
+		scale, shift := float32(a), float32(float64(beta[j])-float64(mean*a))
+		affine[j], affine[c+j], affine[2*c+j], affine[3*c+j] = scale, shift, float32(mean), float32(inv)
+		first, last := float32(least*scale)+shift, float32(most*scale)+shift
+		lo, hi = min(lo, clamp(first), clamp(last)), max(hi, clamp(first), clamp(last))
+		rm, rv := float64(runMean[j]), float64(runVar[j])
+		runMean[j] = float32(rm + float64(momentum*(mean-rm)))
+		runVar[j] = float32(rv + float64(momentum*(v*(n/(n-1))-rv)))
+	}
+	if len(in) > 5 && in[5] != nil {
+		moments := in[5].F64()
+		return func() error {
+			begin()
+			for j := range c {
+				channel(j, moments[j], moments[c+j], float32(moments[2*c+j]), float32(moments[3*c+j]))
+			}
+			end()
+			return nil
+		}, nil
+	}
+	m := newChannelMoments(b, in[0].F32(), c)
 	use := func(sum, square []float64, least, most []float32) {
-		lo, hi := float32(math.Inf(1)), float32(math.Inf(-1))
+		begin()
 		for j := range c {
 			d := sum[j] / n
-			mean := float64(m.shift[j]) + d
-			v := max(square[j]/n-float64(d*d), 0)
-			inv := 1 / math.Sqrt(v+float64(o.Eps))
-			a := float64(gamma[j]) * inv
-			scale, shift := float32(a), float32(float64(beta[j])-float64(mean*a))
-			affine[j], affine[c+j], affine[2*c+j], affine[3*c+j] = scale, shift, float32(mean), float32(inv)
-			first, last := float32(least[j]*scale)+shift, float32(most[j]*scale)+shift
-			lo, hi = min(lo, clamp(first), clamp(last)), max(hi, clamp(first), clamp(last))
-			rm, rv := float64(runMean[j]), float64(runVar[j])
-			runMean[j] = float32(rm + float64(momentum*(mean-rm)))
-			runVar[j] = float32(rv + float64(momentum*(v*(n/(n-1))-rv)))
+			channel(j, float64(m.shift[j])+d, max(square[j]/n-float64(d*d), 0), least[j], most[j])
 		}
-		ends[0], ends[1] = lo, hi
+		end()
 	}
 	return func() error {
 		if len(m.x) == 0 {
-			use(nil, nil, nil, nil)
+			begin()
+			end()
 			return nil
 		}
 		m.run(use)

@@ -12,6 +12,16 @@ func init() {
 	register(backend.ClampRange{}, kernel{types: []tensor.DType{tensor.F32}, bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		o := op.(backend.ClampRange)
 		x, ends := in[0].F32(), f32Of(out[0], 2)
+		if len(in) > 1 && in[1] != nil {
+			of := in[1].F32()
+			return func() error {
+				ends[0], ends[1] = of[0], of[1]
+				if !(of[0] > of[1]) { // Nothing has no ends to clamp.
+					ends[0], ends[1] = min(max(of[0], o.Lo), o.Hi)+0, min(max(of[1], o.Lo), o.Hi)+0
+				}
+				return nil
+			}, nil
+		}
 		size := max(65536, (len(x)+extremeParts-1)/extremeParts)
 		e := newClampedEnds(len(x), size, o.Lo, o.Hi)
 		body := func(lo, hi int) { e.add(x, lo, hi) }

@@ -9,18 +9,25 @@ import (
 
 func init() {
 	register(backend.ConvDequant{}, kernel{supports: codesAt(0, 3), bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
-		return bindDequant(b, newConvShape(op.(backend.ConvDequant).Conv, in[0].Shape(), in[3].Shape()), out, in)
+		o := op.(backend.ConvDequant)
+		return bindDequant(b, newConvShape(o.Conv, in[0].Shape(), in[3].Shape()), o.Collect, out, in)
 	}})
 }
 
 // bindDequant prepares a layer with inputs cx, sx, zx, cw, sw, bias? and a
-// float result.
-func bindDequant(b *Backend, g convShape, out, in []*tensor.Tensor) (func() error, error) {
-	if out[0] == nil {
+// float result, about which it collects what c says.
+func bindDequant(b *Backend, g convShape, c backend.Collect, out, in []*tensor.Tensor) (func() error, error) {
+	var found *tensor.Tensor
+	if c != backend.CollectNothing {
+		found = out[1]
+	}
+	if out[0] == nil && found == nil {
 		return idle, nil
 	}
+	y := f32Of(out[0], g.rows()*g.o)
+	collected := newBlockCollector(b, c, found, y, g.rows(), g.o)
 	return newCodeConv(b, g, in[0], in[3], ints(in, 2), nil, func(p codeProduct) accEpilogue {
-		return dequantEpilogue(p, out[0].F32(), reals(in, 1), reals(in, 4), reals(in, 5))
+		return collected.wrap(dequantEpilogue(p, y, reals(in, 1), reals(in, 4), reals(in, 5)), p)
 	})
 }
 

@@ -103,7 +103,7 @@ type codeProduct struct {
 	// product fills it at each run.
 	offset []int32
 	// rowTiles bounds the numbers of the tiles of blocks, once the product is
-	// planned.
+	// planned; 0 where blocks do not come tile by tile.
 	rowTiles func() int
 }
 
@@ -111,6 +111,13 @@ type codeProduct struct {
 type accEpilogue struct {
 	// prepare, when not nil, runs once the offsets are known.
 	prepare func() error
+	// memory, when not nil, returns once the product is planned how many bytes
+	// of scratch memory a run takes for the epilogue; begin gets them, and end
+	// has them still when all blocks are finished. A result without numbers
+	// has an end alone.
+	memory func() int
+	begin  func(s *scratch, at int)
+	end    func()
 	// finish gets each block of the sums once, to which the offsets are yet to
 	// be added, and may change them. It is called from several goroutines.
 	finish func(gemm.IntBlock)
@@ -217,7 +224,7 @@ func (k *keptWeights) memory(s *scratch, off, n int) []byte {
 }
 
 // codeConvScratch has the byte offsets of the parts of the scratch memory.
-type codeConvScratch struct{ weights, packed, work, acc, total int }
+type codeConvScratch struct{ weights, packed, work, acc, epilogue, total int }
 
 // newCodeConv returns the run function of a convolution of codes, and a
 // [backend.SumError] where its sums may not fit an int32.
@@ -241,6 +248,9 @@ func bindCodeConv[A quant.Code](b *Backend, g convShape, x []A, w *tensor.Tensor
 	p.runs = 1
 	p.epilogue = epilogue(codeProduct{rows: g.rows(), cols: g.o, offset: p.offset, rowTiles: p.rowTiles})
 	if g.rows() == 0 || g.o == 0 {
+		if p.epilogue.end != nil {
+			return func() error { p.epilogue.end(); return nil }
+		}
 		return idle
 	}
 	p.plan()
@@ -299,6 +309,9 @@ func (p *codeConv[A]) plan() {
 	if p.stream == nil && p.depth == nil {
 		p.size.acc = part(4 * p.chunk * p.o)
 	}
+	if p.epilogue.memory != nil {
+		p.size.epilogue = part(p.epilogue.memory())
+	}
 	p.size.total = n
 	p.b.scratch.need(n)
 }
@@ -315,15 +328,18 @@ func (p *codeConv[A]) packedSize() int {
 	return roundUp64(gemm.PackedRuns(p.og, p.runs, p.k()/p.runs))
 }
 
-// rowTiles bounds the numbers of the tiles of rows of blocks.
+// rowTiles bounds the numbers of the tiles of rows of blocks; it is 0 where
+// blocks do not come tile by tile.
 func (p *codeConv[A]) rowTiles() int {
 	switch {
+	case p.k() == 0 || p.shifted != nil || len(p.zwIn) > 0: // Perhaps computed as it is written.
+		return 0
 	case p.stream != nil:
 		return p.stream.RowTiles()
 	case p.depth != nil:
 		return p.depth.RowTiles()
 	}
-	return 1
+	return 0
 }
 
 func (p *codeConv[A]) run() error {
@@ -350,7 +366,13 @@ func (p *codeConv[A]) run() error {
 			return err
 		}
 	}
+	if p.epilogue.begin != nil {
+		p.epilogue.begin(s, p.size.epilogue)
+	}
 	p.multiply(s, zeros)
+	if p.epilogue.end != nil {
+		p.epilogue.end()
+	}
 	p.acc, p.wt = nil, nil
 	return nil
 }

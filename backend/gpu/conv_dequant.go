@@ -2,12 +2,31 @@
 
 package gpu
 
-import "github.com/goqat/goqat/backend"
+import (
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/tensor"
+)
 
 func init() {
-	register(backend.ConvDequant{}, kernel{module: "conv_dequant", supports: codesAt(0, 3), bind: func(k *build, op backend.Op, out, in []*Buffer) error {
+	register(backend.ConvDequant{}, kernel{module: "conv_dequant", supports: dequantSupports, bind: func(k *build, op backend.Op, out, in []*Buffer) error {
 		return bindDequant(k, newGeometry(op.(backend.ConvDequant).Conv, in[0].spec.Shape, in[3].spec.Shape, out[0].spec.Shape), out, in)
 	}})
+}
+
+// dequantSupports leaves it to the reader of the result to look at all of it:
+// nothing is collected.
+func dequantSupports(op backend.Op, in []tensor.Spec) bool {
+	switch o := op.(type) {
+	case backend.ConvDequant:
+		if o.Collect != backend.CollectNothing {
+			return false
+		}
+	case backend.GemmDequant:
+		if o.Collect != backend.CollectNothing {
+			return false
+		}
+	}
+	return codesAt(0, 3)(op, in)
 }
 
 // bindDequant launches a layer with inputs cx, sx, zx, cw, sw, bias? and a

@@ -34,7 +34,7 @@ func extremes(_ []float32, lo, hi float32) (n int, least, most float32, nan bool
 	return 0, lo, hi, false
 }
 
-func momentsVectors(_ []float32, _ int, _, _, _, _, _ []float32) int { return 0 }
+func momentsVectors(_ []float32, _, _ int, _, _, _, _, _ []float32) int { return 0 }
 
 func productsVectors(_, _ []float32, _ int, _, _, _ []float32) int { return 0 }
 

@@ -20,7 +20,7 @@ func Moments(x []float32, channels int, shift, sum, square, least, most []float3
 	rows := len(x) / channels
 	k, rest := widen(rows, channels)
 	if k == 1 {
-		moments(x, rows, shift[:channels], sum[:channels], square[:channels], least[:channels], most[:channels])
+		moments(x, rows, channels, shift[:channels], sum[:channels], square[:channels], least[:channels], most[:channels])
 		return
 	}
 	var wide [5][16]float32
@@ -28,7 +28,7 @@ func Moments(x []float32, channels int, shift, sum, square, least, most []float3
 	for i := range n {
 		wide[0][i] = shift[i%channels]
 	}
-	moments(x[:len(x)-rest*channels], rows/k, wide[0][:n], wide[1][:n], wide[2][:n], wide[3][:n], wide[4][:n])
+	moments(x[:len(x)-rest*channels], rows/k, n, wide[0][:n], wide[1][:n], wide[2][:n], wide[3][:n], wide[4][:n])
 	for i := range n {
 		c := i % channels
 		if i < channels {
@@ -48,13 +48,22 @@ func Moments(x []float32, channels int, shift, sum, square, least, most []float3
 	}
 }
 
-// moments is Moments without special cases; columns are as long as a row.
-func moments(x []float32, rows int, shift, sum, square, least, most []float32) {
+// MomentsOfColumns is [Moments] of the first len(shift) columns of x, rows of
+// stride numbers; the last one may end behind those columns. There is at least
+// one row.
+func MomentsOfColumns(x []float32, rows, stride int, shift, sum, square, least, most []float32) {
+	if c := len(shift); c > 0 {
+		moments(x, rows, stride, shift, sum[:c], square[:c], least[:c], most[:c])
+	}
+}
+
+// moments is Moments without special cases; columns are as long as shift.
+func moments(x []float32, rows, stride int, shift, sum, square, least, most []float32) {
 	c := len(shift)
-	for j := momentsVectors(x, rows, shift, sum, square, least, most); j < c; j++ {
+	for j := momentsVectors(x, rows, stride, shift, sum, square, least, most); j < c; j++ {
 		k, s, q, lo, hi := shift[j], float32(0), float32(0), x[j], x[j]
-		for o := j; o < rows*c; o += c {
-			v := x[o]
+		for r := range rows {
+			v := x[r*stride+j]
 			d := v - k
 			s += d
 			q += float32(d * d)

@@ -14,12 +14,12 @@ func momentsNEON(x *float32, rows, stride uintptr, shift, sum, square, least, mo
 //go:noescape
 func productsNEON(dy, x *float32, rows, stride uintptr, mean, sum, product *float32, n uintptr)
 
-func momentsVectors(x []float32, rows int, shift, sum, square, least, most []float32) int {
+func momentsVectors(x []float32, rows, stride int, shift, sum, square, least, most []float32) int {
 	c := len(shift)
 	n := count(c)
 	if n > 0 {
-		_ = x[rows*c-1]
-		momentsNEON(&x[0], uintptr(rows), uintptr(4*c), &shift[0], &sum[0], &square[0], &least[0], &most[0], uintptr(n))
+		_ = x[(rows-1)*stride+c-1]
+		momentsNEON(&x[0], uintptr(rows), uintptr(4*stride), &shift[0], &sum[0], &square[0], &least[0], &most[0], uintptr(n))
 	}
 	return n
 }

@@ -1,0 +1,34 @@
+package backend
+
+// Collect says what a layer on codes with a real result finds out about the
+// result on its way out, as one more output, for whoever would read the whole
+// result to know it.
+type Collect uint8
+
+const (
+	// CollectNothing adds no output.
+	CollectNothing Collect = iota
+	// CollectMoments adds moments float64 [4, channels]: the mean, the
+	// variance (the mean of squares about the mean), the least and the
+	// greatest number of each channel; 0, 0, +Inf, -Inf of no number. A NaN in
+	// a channel makes its mean and variance NaN.
+	CollectMoments
+	// CollectEnds adds ends float32 [2]: the least and the greatest number,
+	// NaN both when there is a NaN, +Inf and -Inf when there is no number.
+	CollectEnds
+)
+
+// Collector is an operation that can collect.
+type Collector interface {
+	Op
+	// Collecting returns the operation with one more output.
+	Collecting(Collect) Op
+}
+
+// Informed is an operation that takes what was collected about its first
+// input, instead of reading all of it.
+type Informed interface {
+	Op
+	// Informs returns what, and as which input: the one behind all others.
+	Informs() (c Collect, input int)
+}
