@@ -56,12 +56,12 @@ extern "C" __global__ void __launch_bounds__(256) batch_norm_apply(float* y, con
 }
 
 // Sums of dy and of dy * (x - mean).
-extern "C" __global__ void __launch_bounds__(256) batch_norm_products(double* parts, const float* dy, const float* x, const float* mean, i64 rows,
-                                                                      i64 chunk, int columns) {
-  column_chunk<2>(parts, rows, chunk, columns, [&](i64 row, int column, double* v) {
+extern "C" __global__ void __launch_bounds__(256) batch_norm_products(double* parts, const float* dy, const float* x, const float* mean,
+                                                                      row_blocks b, int columns) {
+  column_blocks<2, 0>(parts, b, columns, [&](i64 row, int column, float* v, double*) {
     float d = dy[row * columns + column];
     v[0] = d;
-    v[1] = (double)(d * (x[row * columns + column] - mean[column]));
+    v[1] = d * (x[row * columns + column] - mean[column]);
   });
 }
 

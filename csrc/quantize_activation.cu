@@ -87,29 +87,29 @@ __device__ __forceinline__ float masked(float dy, const u8* mask, i64 i) { retur
 // Sums of d, of d * (x - mean), and of the gradient of the scale when learn is
 // set. affine null: one column of zeros for the first two.
 extern "C" __global__ void __launch_bounds__(256) quantize_activation_sums(double* parts, const float* dy, const u8* mask, const float* x,
-                                                                           const float* scale, const int* zero, const float* affine, i64 rows,
-                                                                           i64 chunk, int columns, float act_lo, float act_hi, int rule, int lo, int hi,
+                                                                           const float* scale, const int* zero, const float* affine,
+                                                                           row_blocks b, int columns, float act_lo, float act_hi, int rule, int lo, int hi,
                                                                            int learn, u32* nan) {
   quantizer q = make_quantizer(rule, scale[0], zero[0], lo, hi);
   activation a{affine, columns, act_lo, act_hi};
   float below = (float)((i64)lo - zero[0]), above = (float)((i64)hi - zero[0]);
   u32 bad = 0;
-  column_chunk<3>(parts, rows, chunk, columns, [&](i64 row, int column, double* v) {
+  column_blocks<2, 1>(parts, b, columns, [&](i64 row, int column, float* v, double* e) {
     i64 i = row * columns + column;
     float f = x[i];
     float d = masked(dy[i], mask, i);
     v[0] = d;
-    v[1] = affine ? (double)(d * (f - affine[2 * columns + column])) : 0.0;
-    v[2] = 0;
+    v[1] = affine ? d * (f - affine[2 * columns + column]) : 0.0f;
+    e[0] = 0;
     if (!learn) return;
     bool between;
     float c = a(f, i, &between), g = dy[i];
     int r = integer(q, c);
     float t = rule & rule_reciprocal ? c * q.factor : __fdiv_rn(c, q.factor);
     if (r == not_code) bad++;
-    else if (r < lo) v[2] = (double)(g * below);
-    else if (r > hi) v[2] = (double)(g * above);
-    else v[2] = (double)(g * ((float)(r - zero[0]) - t));
+    else if (r < lo) e[0] = (double)(g * below);
+    else if (r > hi) e[0] = (double)(g * above);
+    else e[0] = (double)(g * ((float)(r - zero[0]) - t));
   });
   if (bad > 0) atomicAdd(nan, bad);
 }

@@ -65,7 +65,7 @@ func bindBatchNormTrain(k *build, op backend.Op, out, in []*Buffer) error {
 // or with running ones (eval), which do not.
 func bindBatchNormGrad(k *build, eval bool, eps float32, out, in []*Buffer) error {
 	n, columns := in[1].numel(), in[2].numel()
-	c := newColumnSum(n/max(columns, 1), columns)
+	b, c := newRowBlocks(n/max(columns, 1), columns, max(4096/max(columns, 1), 1), false, false)
 	parts, err := c.parts(k, 2)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func bindBatchNormGrad(k *build, eval bool, eps float32, out, in []*Buffer) erro
 	chunks := c.chunks
 	if eval && out[1] == nil && out[2] == nil {
 		chunks = 0 // dx needs no sums.
-	} else if err := k.launch("batch_norm_products", c.sums(), parts, in[0], in[1], in[3], int64(c.rows), int64(c.chunk), int32(columns)); err != nil {
+	} else if err := k.launch("batch_norm_products", c.sums(), parts, in[0], in[1], in[3], structure(b), int32(columns)); err != nil {
 		return err
 	}
 	if err := k.launch("batch_norm_grad", c.totals(), coefficients, out[1], out[2], in[2], in[4], parts, int32(chunks),

@@ -13,7 +13,7 @@ func init() {
 
 func bindBatchNormAffine(k *build, op backend.Op, out, in []*Buffer) error {
 	o, n, columns := op.(backend.BatchNormAffine), in[0].numel(), in[1].numel()
-	c := newColumnSum(n/max(columns, 1), columns)
+	b, c := newRowBlocks(n/max(columns, 1), columns, min(shortRows(2048, columns), 256), true, false)
 	parts, err := c.parts(k, 2)
 	if err != nil {
 		return err
@@ -35,10 +35,17 @@ func bindBatchNormAffine(k *build, op backend.Op, out, in []*Buffer) error {
 	k.command(cuda.Fill32(of, orderedInf, 4))
 	k.command(cuda.Fill32(of+4, orderedNegInf, 4))
 	k.command(cuda.Fill32(nan, 0, 4))
-	if err := k.launch("batch_norm_affine_moments", c.sums(), parts, ends, nan, in[0], int64(c.rows), int64(c.chunk), int32(columns)); err != nil {
+	shift, err := k.temporary(int64(4 * columns))
+	if err != nil {
 		return err
 	}
-	if err := k.launch("batch_norm_affine", c.totals(), affine, of, in[3], in[4], in[0], in[1], in[2], parts, ends, int32(c.chunks),
+	if err := k.launch("batch_norm_affine_shift", c.totals(), shift, in[0], int64(c.rows), int32(columns)); err != nil {
+		return err
+	}
+	if err := k.launch("batch_norm_affine_moments", c.sums(), parts, ends, nan, in[0], shift, structure(b), int32(columns)); err != nil {
+		return err
+	}
+	if err := k.launch("batch_norm_affine", c.totals(), affine, of, in[3], in[4], shift, in[1], in[2], parts, ends, int32(c.chunks),
 		int64(c.rows), int32(columns), o.Eps, o.Momentum, o.Lo, o.Hi); err != nil {
 		return err
 	}

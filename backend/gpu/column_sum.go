@@ -36,3 +36,29 @@ func (c columnSum) totals() cuda.Launch {
 func (c columnSum) parts(k *build, count int) (cuda.Ptr, error) {
 	return k.temporary(int64(8 * count * c.chunks * c.columns))
 }
+
+// rowBlocks is struct row_blocks of csrc/columns.cuh: rows whose sums are in
+// float32 in short blocks, as those of package backend/cpu are.
+type rowBlocks struct {
+	Rows, Piece int64
+	Block, Wide int32
+	Per, _      int32
+}
+
+// newRowBlocks cuts rows into pieces of whole blocks where whole is set, and
+// has few columns side by side where wide is.
+func newRowBlocks(rows, columns, block int, wide, whole bool) (rowBlocks, columnSum) {
+	piece := max(32768/max(columns, 1), (rows+63)/64, 1)
+	if whole {
+		piece = (piece + block - 1) / block * block
+	}
+	blocks := (rows + piece - 1) / piece * ((piece + block - 1) / block)
+	// Eight lanes take them in turns.
+	per := max(8, (blocks+511)/512)
+	b := rowBlocks{Rows: int64(rows), Piece: int64(piece), Block: int32(block), Wide: flagOf(wide), Per: int32(per)}
+	return b, columnSum{rows: rows, columns: columns, chunk: per, chunks: (blocks + per - 1) / per}
+}
+
+// shortRows is how many rows of c columns are about n elements, whole groups
+// of eight of them.
+func shortRows(n, c int) int { return max(n/max(c, 1)&^7, 8) }

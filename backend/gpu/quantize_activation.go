@@ -64,19 +64,19 @@ func bindQuantizeActivationGrad(k *build, op backend.Op, out, in []*Buffer) erro
 		if err != nil {
 			return err
 		}
-		c := newColumnSum(n/columns, columns)
+		rows, c := newRowBlocks(n/columns, columns, shortRows(2048, columns), true, true)
 		if affine == nil {
 			// One column would be one lane: the elements as rows of 32.
-			c = newColumnSum((n+31)/32, 32)
+			rows, c = newRowBlocks((n+31)/32, 32, 64, false, true)
 			if n%32 != 0 {
-				c = newColumnSum(n, 1)
+				rows, c = newRowBlocks(n, 1, 64, false, true)
 			}
 		}
 		parts, err := c.parts(k, 3)
 		if err != nil {
 			return err
 		}
-		if err := k.launch("quantize_activation_sums", c.sums(), parts, in[0], in[1], in[2], in[3], in[4], affine, int64(c.rows), int64(c.chunk),
+		if err := k.launch("quantize_activation_sums", c.sums(), parts, in[0], in[1], in[2], in[3], in[4], affine, structure(rows),
 			int32(c.columns), o.Lo, o.Hi, ruleFlags(o.Rule), lo, hi, flag32(o.Learn), nan); err != nil {
 			return err
 		}

@@ -96,10 +96,8 @@ func TestTrainCNN(t *testing.T) {
 }
 
 // TestTrainCNNFreely trains the cnn in float32 on both devices from one start
-// and never again from the other's state: every loss is that of the CPU. On
-// integers such trainings part, at first by about 2e-5 of the loss: sums in
-// another order differ in their last bit, and one such bit moves one number in
-// some 100,000 over the edge of two codes.
+// and never again from the other's state: every loss is that of the CPU. What
+// holds on integers says [TestTrainCNNOnIntegersFreely].
 func TestTrainCNNFreely(t *testing.T) {
 	const batch, steps = 8, 10
 	ctx := context.Background()
