@@ -18,12 +18,19 @@ import (
 type traced struct {
 	backend.Backend
 	log []trace
+	// like, when not nil, has it support no more than another backend does, so
+	// that programs have the same operations.
+	like backend.Backend
 }
 
 // trace is one run of a kernel.
 type trace struct {
 	op      backend.Op
 	in, out []*tensor.Tensor
+}
+
+func (b *traced) Supports(op backend.Op, in ...tensor.Spec) bool {
+	return b.Backend.Supports(op, in...) && (b.like == nil || b.like.Supports(op, in...))
 }
 
 func (b *traced) Bind(op backend.Op, out, in []backend.Buffer) (backend.Kernel, error) {

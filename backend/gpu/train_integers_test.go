@@ -20,9 +20,9 @@ import (
 )
 
 // TestTrainCNNOnIntegersFreely trains the cnn on integers on both devices from
-// one start and never again from the other's state. Kernels of the device have
-// the CPU's bits, but for the convolutions' gradients, whose sums of float32
-// products are added in another order. So states differ in last bits, and codes
+// one start and never again from the other's state; both run the device's
+// operations. Its kernels have the CPU's bits, but for the convolutions'
+// gradients, whose products are added in another order. So states differ in last bits, and codes
 // do not, until one such bit moves a number over the edge of two codes. What
 // holds: up to there every loss is within 1e-5 of the CPU's, which is so for 6
 // steps at least (on a CPU with products of bfloat16); the first number with
@@ -36,7 +36,8 @@ func TestTrainCNNOnIntegersFreely(t *testing.T) {
 	set := splits.Train
 	g, err := nn.Build("cnn", set.Shape(), set.Classes(), 3)
 	require.NoError(t, err)
-	host, device := &traced{Backend: cpu.New()}, &traced{Backend: open(t)}
+	device := &traced{Backend: open(t)}
+	host := &traced{Backend: cpu.New(), like: device}
 	qc, together := qat.Default(), 6
 	if !hostRounds() || !device.Backend.(*Backend).code.has(gradModule) {
 		qc.Backward, together = backend.GradF32.String(), 1
