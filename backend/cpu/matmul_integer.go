@@ -302,14 +302,19 @@ func (m *matrixPlan[A]) finish(b gemm.IntBlock) {
 	p := m.p
 	offset, zb := m.offset[b.From:b.To], p.zb[b.From:b.To]
 	for i := b.Lo; i < b.Hi; i++ {
-		row := b.Row(i)
-		for j, f := range offset {
-			row[j] += f
-		}
-		if p.zbs {
+		row := b.Row(i)[:len(offset)]
+		var less int32
+		switch {
+		case !p.zbs:
+		case len(p.zbIn) <= 1:
+			less = zb[0] * m.sums[i]
+		default:
 			for j, z := range zb {
 				row[j] -= z * m.sums[i]
 			}
+		}
+		for j, f := range offset {
+			row[j] += f - less
 		}
 	}
 	base := m.at * p.m

@@ -187,12 +187,33 @@ func (s *isa) normal(x VecVirtual) VecVirtual {
 	q := s.mul(y, y)
 	p := s.horner(q, 7.853861353153693e-5, -8.010193625184903e-4, 5.188327685732524e-3, -2.685381193529856e-2,
 		1.128358514861418e-1, -3.761262582423300e-1, 1.128379165726710)
-	near := s.addC(s.mul(s.mulC(y, 0.5), p), 0.5)
+	out := s.addC(s.mul(s.mulC(y, 0.5), p), 0.5)
+	near, done := s.compare(z, lessThan, 1), s.label("near")
+	s.jumpIfAll(near, done)
 	t := s.div(s.all(1), s.addC(s.mulC(z, 0.5), 1))
 	p = s.horner(t, 0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368, -1.26551223)
 	tail := s.mul(s.mulC(t, 0.5), s.exp(s.sub(p, s.mul(z, z))))
 	far := s.choose(s.compare(x, lessThan, 0), tail, s.sub(s.all(1), tail))
-	return s.choose(s.compare(z, lessThan, 1), near, far)
+	if s.zmm {
+		VBLENDMPS(out, far, near, out)
+	} else {
+		VBLENDVPS(near, out, far, out)
+	}
+	Label(done)
+	return out
+}
+
+// jumpIfAll jumps when a condition holds in all lanes.
+func (s *isa) jumpIfAll(condition Register, label string) {
+	if s.zmm {
+		KORTESTW(condition, condition)
+		JCS(LabelRef(label)) // All ones.
+		return
+	}
+	r := GP32()
+	VMOVMSKPS(condition, r)
+	CMPL(r, U32(0xff))
+	JEQ(LabelRef(label))
 }
 
 func (s *isa) gelu(x VecVirtual) VecVirtual { return s.mul(x, s.normal(x)) }

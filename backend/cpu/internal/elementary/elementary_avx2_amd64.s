@@ -756,36 +756,40 @@ loop10:
 	VMULPS    constantsAVX2<>+288(SB), Y3, Y3
 	VMULPS    Y5, Y3, Y3
 	VADDPS    constantsAVX2<>+288(SB), Y3, Y3
-	VMOVUPS   constantsAVX2<>+320(SB), Y5
-	VMULPS    constantsAVX2<>+288(SB), Y4, Y6
-	VADDPS    constantsAVX2<>+320(SB), Y6, Y6
-	VDIVPS    Y6, Y5, Y5
-	VMULPS    constantsAVX2<>+1056(SB), Y5, Y6
-	VADDPS    constantsAVX2<>+1088(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1120(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1152(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1184(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1216(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1248(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1280(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1312(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1344(SB), Y6, Y6
-	VMULPS    constantsAVX2<>+288(SB), Y5, Y5
-	VMULPS    Y4, Y4, Y7
-	VSUBPS    Y7, Y6, Y6
-	VMULPS    constantsAVX2<>+0(SB), Y6, Y7
+	VCMPPS    $0x11, constantsAVX2<>+320(SB), Y4, Y5
+	VMOVMSKPS Y5, DI
+	CMPL      DI, $0x000000ff
+	JEQ       near13
+	VMOVUPS   constantsAVX2<>+320(SB), Y6
+	VMULPS    constantsAVX2<>+288(SB), Y4, Y7
+	VADDPS    constantsAVX2<>+320(SB), Y7, Y7
+	VDIVPS    Y7, Y6, Y6
+	VMULPS    constantsAVX2<>+1056(SB), Y6, Y7
+	VADDPS    constantsAVX2<>+1088(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1120(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1152(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1184(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1216(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1248(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1280(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1312(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1344(SB), Y7, Y7
+	VMULPS    constantsAVX2<>+288(SB), Y6, Y6
+	VMULPS    Y4, Y4, Y4
+	VSUBPS    Y4, Y7, Y4
+	VMULPS    constantsAVX2<>+0(SB), Y4, Y7
 	VADDPS    constantsAVX2<>+32(SB), Y7, Y7
 	VSUBPS    constantsAVX2<>+32(SB), Y7, Y8
 	VMULPS    constantsAVX2<>+64(SB), Y8, Y9
-	VSUBPS    Y9, Y6, Y9
+	VSUBPS    Y9, Y4, Y9
 	VMULPS    constantsAVX2<>+96(SB), Y8, Y8
 	VSUBPS    Y8, Y9, Y8
 	VMULPS    constantsAVX2<>+128(SB), Y8, Y9
@@ -811,20 +815,21 @@ loop10:
 	VPADDD    constantsAVX2<>+352(SB), Y7, Y7
 	VPSLLD    $0x17, Y7, Y7
 	VMULPS    Y7, Y8, Y8
-	VCMPPS    $0x03, constantsAVX2<>+384(SB), Y6, Y7
-	VCMPPS    $0x1e, constantsAVX2<>+416(SB), Y6, Y9
-	VCMPPS    $0x11, constantsAVX2<>+448(SB), Y6, Y10
-	VBLENDVPS Y7, Y6, Y8, Y6
+	VCMPPS    $0x03, constantsAVX2<>+384(SB), Y4, Y7
+	VCMPPS    $0x1e, constantsAVX2<>+416(SB), Y4, Y9
+	VCMPPS    $0x11, constantsAVX2<>+448(SB), Y4, Y10
+	VBLENDVPS Y7, Y4, Y8, Y4
 	VMOVUPS   constantsAVX2<>+480(SB), Y7
-	VBLENDVPS Y9, Y7, Y6, Y6
-	VANDNPS   Y6, Y10, Y6
-	VMULPS    Y6, Y5, Y5
+	VBLENDVPS Y9, Y7, Y4, Y4
+	VANDNPS   Y4, Y10, Y4
+	VMULPS    Y4, Y6, Y4
 	VCMPPS    $0x11, constantsAVX2<>+384(SB), Y2, Y6
 	VMOVUPS   constantsAVX2<>+320(SB), Y7
-	VSUBPS    Y5, Y7, Y7
-	VBLENDVPS Y6, Y5, Y7, Y5
-	VCMPPS    $0x11, constantsAVX2<>+320(SB), Y4, Y4
-	VBLENDVPS Y4, Y3, Y5, Y3
+	VSUBPS    Y4, Y7, Y7
+	VBLENDVPS Y6, Y4, Y7, Y4
+	VBLENDVPS Y5, Y3, Y4, Y3
+
+near13:
 	VMULPS    Y3, Y2, Y2
 	VMOVUPS   Y2, (AX)(BX*1)
 	VMOVUPS   32(CX)(BX*1), Y2
@@ -846,36 +851,40 @@ loop10:
 	VMULPS    constantsAVX2<>+288(SB), Y3, Y3
 	VMULPS    Y5, Y3, Y3
 	VADDPS    constantsAVX2<>+288(SB), Y3, Y3
-	VMOVUPS   constantsAVX2<>+320(SB), Y5
-	VMULPS    constantsAVX2<>+288(SB), Y4, Y6
-	VADDPS    constantsAVX2<>+320(SB), Y6, Y6
-	VDIVPS    Y6, Y5, Y5
-	VMULPS    constantsAVX2<>+1056(SB), Y5, Y6
-	VADDPS    constantsAVX2<>+1088(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1120(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1152(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1184(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1216(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1248(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1280(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1312(SB), Y6, Y6
-	VMULPS    Y5, Y6, Y6
-	VADDPS    constantsAVX2<>+1344(SB), Y6, Y6
-	VMULPS    constantsAVX2<>+288(SB), Y5, Y5
-	VMULPS    Y4, Y4, Y7
-	VSUBPS    Y7, Y6, Y6
-	VMULPS    constantsAVX2<>+0(SB), Y6, Y7
+	VCMPPS    $0x11, constantsAVX2<>+320(SB), Y4, Y5
+	VMOVMSKPS Y5, DI
+	CMPL      DI, $0x000000ff
+	JEQ       near14
+	VMOVUPS   constantsAVX2<>+320(SB), Y6
+	VMULPS    constantsAVX2<>+288(SB), Y4, Y7
+	VADDPS    constantsAVX2<>+320(SB), Y7, Y7
+	VDIVPS    Y7, Y6, Y6
+	VMULPS    constantsAVX2<>+1056(SB), Y6, Y7
+	VADDPS    constantsAVX2<>+1088(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1120(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1152(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1184(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1216(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1248(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1280(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1312(SB), Y7, Y7
+	VMULPS    Y6, Y7, Y7
+	VADDPS    constantsAVX2<>+1344(SB), Y7, Y7
+	VMULPS    constantsAVX2<>+288(SB), Y6, Y6
+	VMULPS    Y4, Y4, Y4
+	VSUBPS    Y4, Y7, Y4
+	VMULPS    constantsAVX2<>+0(SB), Y4, Y7
 	VADDPS    constantsAVX2<>+32(SB), Y7, Y7
 	VSUBPS    constantsAVX2<>+32(SB), Y7, Y8
 	VMULPS    constantsAVX2<>+64(SB), Y8, Y9
-	VSUBPS    Y9, Y6, Y9
+	VSUBPS    Y9, Y4, Y9
 	VMULPS    constantsAVX2<>+96(SB), Y8, Y8
 	VSUBPS    Y8, Y9, Y8
 	VMULPS    constantsAVX2<>+128(SB), Y8, Y9
@@ -901,24 +910,25 @@ loop10:
 	VPADDD    constantsAVX2<>+352(SB), Y7, Y7
 	VPSLLD    $0x17, Y7, Y7
 	VMULPS    Y7, Y8, Y8
-	VCMPPS    $0x03, constantsAVX2<>+384(SB), Y6, Y7
-	VCMPPS    $0x1e, constantsAVX2<>+416(SB), Y6, Y9
-	VCMPPS    $0x11, constantsAVX2<>+448(SB), Y6, Y10
-	VBLENDVPS Y7, Y6, Y8, Y6
+	VCMPPS    $0x03, constantsAVX2<>+384(SB), Y4, Y7
+	VCMPPS    $0x1e, constantsAVX2<>+416(SB), Y4, Y9
+	VCMPPS    $0x11, constantsAVX2<>+448(SB), Y4, Y10
+	VBLENDVPS Y7, Y4, Y8, Y4
 	VMOVUPS   constantsAVX2<>+480(SB), Y7
-	VBLENDVPS Y9, Y7, Y6, Y6
-	VANDNPS   Y6, Y10, Y6
-	VMULPS    Y6, Y5, Y5
+	VBLENDVPS Y9, Y7, Y4, Y4
+	VANDNPS   Y4, Y10, Y4
+	VMULPS    Y4, Y6, Y4
 	VCMPPS    $0x11, constantsAVX2<>+384(SB), Y2, Y6
 	VMOVUPS   constantsAVX2<>+320(SB), Y7
-	VSUBPS    Y5, Y7, Y7
-	VBLENDVPS Y6, Y5, Y7, Y5
-	VCMPPS    $0x11, constantsAVX2<>+320(SB), Y4, Y4
-	VBLENDVPS Y4, Y3, Y5, Y3
-	VMULPS    Y3, Y2, Y2
-	VMOVUPS   Y2, 32(AX)(BX*1)
-	ADDQ      $0x40, BX
-	JMP       loop10
+	VSUBPS    Y4, Y7, Y7
+	VBLENDVPS Y6, Y4, Y7, Y4
+	VBLENDVPS Y5, Y3, Y4, Y3
+
+near14:
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(AX)(BX*1)
+	ADDQ    $0x40, BX
+	JMP     loop10
 
 tail11:
 	TESTQ      $0x0000000f, DX
@@ -942,36 +952,40 @@ tail11:
 	VMULPS     constantsAVX2<>+288(SB), Y3, Y3
 	VMULPS     Y5, Y3, Y3
 	VADDPS     constantsAVX2<>+288(SB), Y3, Y3
-	VMOVUPS    constantsAVX2<>+320(SB), Y5
-	VMULPS     constantsAVX2<>+288(SB), Y4, Y6
-	VADDPS     constantsAVX2<>+320(SB), Y6, Y6
-	VDIVPS     Y6, Y5, Y5
-	VMULPS     constantsAVX2<>+1056(SB), Y5, Y6
-	VADDPS     constantsAVX2<>+1088(SB), Y6, Y6
-	VMULPS     Y5, Y6, Y6
-	VADDPS     constantsAVX2<>+1120(SB), Y6, Y6
-	VMULPS     Y5, Y6, Y6
-	VADDPS     constantsAVX2<>+1152(SB), Y6, Y6
-	VMULPS     Y5, Y6, Y6
-	VADDPS     constantsAVX2<>+1184(SB), Y6, Y6
-	VMULPS     Y5, Y6, Y6
-	VADDPS     constantsAVX2<>+1216(SB), Y6, Y6
-	VMULPS     Y5, Y6, Y6
-	VADDPS     constantsAVX2<>+1248(SB), Y6, Y6
-	VMULPS     Y5, Y6, Y6
-	VADDPS     constantsAVX2<>+1280(SB), Y6, Y6
-	VMULPS     Y5, Y6, Y6
-	VADDPS     constantsAVX2<>+1312(SB), Y6, Y6
-	VMULPS     Y5, Y6, Y6
-	VADDPS     constantsAVX2<>+1344(SB), Y6, Y6
-	VMULPS     constantsAVX2<>+288(SB), Y5, Y5
-	VMULPS     Y4, Y4, Y7
-	VSUBPS     Y7, Y6, Y6
-	VMULPS     constantsAVX2<>+0(SB), Y6, Y7
+	VCMPPS     $0x11, constantsAVX2<>+320(SB), Y4, Y5
+	VMOVMSKPS  Y5, DX
+	CMPL       DX, $0x000000ff
+	JEQ        near15
+	VMOVUPS    constantsAVX2<>+320(SB), Y6
+	VMULPS     constantsAVX2<>+288(SB), Y4, Y7
+	VADDPS     constantsAVX2<>+320(SB), Y7, Y7
+	VDIVPS     Y7, Y6, Y6
+	VMULPS     constantsAVX2<>+1056(SB), Y6, Y7
+	VADDPS     constantsAVX2<>+1088(SB), Y7, Y7
+	VMULPS     Y6, Y7, Y7
+	VADDPS     constantsAVX2<>+1120(SB), Y7, Y7
+	VMULPS     Y6, Y7, Y7
+	VADDPS     constantsAVX2<>+1152(SB), Y7, Y7
+	VMULPS     Y6, Y7, Y7
+	VADDPS     constantsAVX2<>+1184(SB), Y7, Y7
+	VMULPS     Y6, Y7, Y7
+	VADDPS     constantsAVX2<>+1216(SB), Y7, Y7
+	VMULPS     Y6, Y7, Y7
+	VADDPS     constantsAVX2<>+1248(SB), Y7, Y7
+	VMULPS     Y6, Y7, Y7
+	VADDPS     constantsAVX2<>+1280(SB), Y7, Y7
+	VMULPS     Y6, Y7, Y7
+	VADDPS     constantsAVX2<>+1312(SB), Y7, Y7
+	VMULPS     Y6, Y7, Y7
+	VADDPS     constantsAVX2<>+1344(SB), Y7, Y7
+	VMULPS     constantsAVX2<>+288(SB), Y6, Y6
+	VMULPS     Y4, Y4, Y4
+	VSUBPS     Y4, Y7, Y4
+	VMULPS     constantsAVX2<>+0(SB), Y4, Y7
 	VADDPS     constantsAVX2<>+32(SB), Y7, Y7
 	VSUBPS     constantsAVX2<>+32(SB), Y7, Y8
 	VMULPS     constantsAVX2<>+64(SB), Y8, Y9
-	VSUBPS     Y9, Y6, Y9
+	VSUBPS     Y9, Y4, Y9
 	VMULPS     constantsAVX2<>+96(SB), Y8, Y8
 	VSUBPS     Y8, Y9, Y8
 	VMULPS     constantsAVX2<>+128(SB), Y8, Y9
@@ -997,20 +1011,21 @@ tail11:
 	VPADDD     constantsAVX2<>+352(SB), Y7, Y7
 	VPSLLD     $0x17, Y7, Y7
 	VMULPS     Y7, Y8, Y8
-	VCMPPS     $0x03, constantsAVX2<>+384(SB), Y6, Y7
-	VCMPPS     $0x1e, constantsAVX2<>+416(SB), Y6, Y9
-	VCMPPS     $0x11, constantsAVX2<>+448(SB), Y6, Y10
-	VBLENDVPS  Y7, Y6, Y8, Y6
+	VCMPPS     $0x03, constantsAVX2<>+384(SB), Y4, Y7
+	VCMPPS     $0x1e, constantsAVX2<>+416(SB), Y4, Y9
+	VCMPPS     $0x11, constantsAVX2<>+448(SB), Y4, Y10
+	VBLENDVPS  Y7, Y4, Y8, Y4
 	VMOVUPS    constantsAVX2<>+480(SB), Y7
-	VBLENDVPS  Y9, Y7, Y6, Y6
-	VANDNPS    Y6, Y10, Y6
-	VMULPS     Y6, Y5, Y5
+	VBLENDVPS  Y9, Y7, Y4, Y4
+	VANDNPS    Y4, Y10, Y4
+	VMULPS     Y4, Y6, Y4
 	VCMPPS     $0x11, constantsAVX2<>+384(SB), Y2, Y6
 	VMOVUPS    constantsAVX2<>+320(SB), Y7
-	VSUBPS     Y5, Y7, Y7
-	VBLENDVPS  Y6, Y5, Y7, Y5
-	VCMPPS     $0x11, constantsAVX2<>+320(SB), Y4, Y4
-	VBLENDVPS  Y4, Y3, Y5, Y3
+	VSUBPS     Y4, Y7, Y7
+	VBLENDVPS  Y6, Y4, Y7, Y4
+	VBLENDVPS  Y5, Y3, Y4, Y3
+
+near15:
 	VMULPS     Y3, Y2, Y2
 	VMASKMOVPS Y2, Y0, (AX)(BX*1)
 	VMASKMOVPS 32(CX)(BX*1), Y1, Y0
@@ -1032,36 +1047,40 @@ tail11:
 	VMULPS     constantsAVX2<>+288(SB), Y2, Y2
 	VMULPS     Y4, Y2, Y2
 	VADDPS     constantsAVX2<>+288(SB), Y2, Y2
-	VMOVUPS    constantsAVX2<>+320(SB), Y4
-	VMULPS     constantsAVX2<>+288(SB), Y3, Y5
-	VADDPS     constantsAVX2<>+320(SB), Y5, Y5
-	VDIVPS     Y5, Y4, Y4
-	VMULPS     constantsAVX2<>+1056(SB), Y4, Y5
-	VADDPS     constantsAVX2<>+1088(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     constantsAVX2<>+1120(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     constantsAVX2<>+1152(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     constantsAVX2<>+1184(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     constantsAVX2<>+1216(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     constantsAVX2<>+1248(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     constantsAVX2<>+1280(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     constantsAVX2<>+1312(SB), Y5, Y5
-	VMULPS     Y4, Y5, Y5
-	VADDPS     constantsAVX2<>+1344(SB), Y5, Y5
-	VMULPS     constantsAVX2<>+288(SB), Y4, Y4
-	VMULPS     Y3, Y3, Y6
-	VSUBPS     Y6, Y5, Y5
-	VMULPS     constantsAVX2<>+0(SB), Y5, Y6
+	VCMPPS     $0x11, constantsAVX2<>+320(SB), Y3, Y4
+	VMOVMSKPS  Y4, CX
+	CMPL       CX, $0x000000ff
+	JEQ        near16
+	VMOVUPS    constantsAVX2<>+320(SB), Y5
+	VMULPS     constantsAVX2<>+288(SB), Y3, Y6
+	VADDPS     constantsAVX2<>+320(SB), Y6, Y6
+	VDIVPS     Y6, Y5, Y5
+	VMULPS     constantsAVX2<>+1056(SB), Y5, Y6
+	VADDPS     constantsAVX2<>+1088(SB), Y6, Y6
+	VMULPS     Y5, Y6, Y6
+	VADDPS     constantsAVX2<>+1120(SB), Y6, Y6
+	VMULPS     Y5, Y6, Y6
+	VADDPS     constantsAVX2<>+1152(SB), Y6, Y6
+	VMULPS     Y5, Y6, Y6
+	VADDPS     constantsAVX2<>+1184(SB), Y6, Y6
+	VMULPS     Y5, Y6, Y6
+	VADDPS     constantsAVX2<>+1216(SB), Y6, Y6
+	VMULPS     Y5, Y6, Y6
+	VADDPS     constantsAVX2<>+1248(SB), Y6, Y6
+	VMULPS     Y5, Y6, Y6
+	VADDPS     constantsAVX2<>+1280(SB), Y6, Y6
+	VMULPS     Y5, Y6, Y6
+	VADDPS     constantsAVX2<>+1312(SB), Y6, Y6
+	VMULPS     Y5, Y6, Y6
+	VADDPS     constantsAVX2<>+1344(SB), Y6, Y6
+	VMULPS     constantsAVX2<>+288(SB), Y5, Y5
+	VMULPS     Y3, Y3, Y3
+	VSUBPS     Y3, Y6, Y3
+	VMULPS     constantsAVX2<>+0(SB), Y3, Y6
 	VADDPS     constantsAVX2<>+32(SB), Y6, Y6
 	VSUBPS     constantsAVX2<>+32(SB), Y6, Y7
 	VMULPS     constantsAVX2<>+64(SB), Y7, Y8
-	VSUBPS     Y8, Y5, Y8
+	VSUBPS     Y8, Y3, Y8
 	VMULPS     constantsAVX2<>+96(SB), Y7, Y7
 	VSUBPS     Y7, Y8, Y7
 	VMULPS     constantsAVX2<>+128(SB), Y7, Y8
@@ -1087,20 +1106,21 @@ tail11:
 	VPADDD     constantsAVX2<>+352(SB), Y6, Y6
 	VPSLLD     $0x17, Y6, Y6
 	VMULPS     Y6, Y7, Y7
-	VCMPPS     $0x03, constantsAVX2<>+384(SB), Y5, Y6
-	VCMPPS     $0x1e, constantsAVX2<>+416(SB), Y5, Y8
-	VCMPPS     $0x11, constantsAVX2<>+448(SB), Y5, Y9
-	VBLENDVPS  Y6, Y5, Y7, Y5
+	VCMPPS     $0x03, constantsAVX2<>+384(SB), Y3, Y6
+	VCMPPS     $0x1e, constantsAVX2<>+416(SB), Y3, Y8
+	VCMPPS     $0x11, constantsAVX2<>+448(SB), Y3, Y9
+	VBLENDVPS  Y6, Y3, Y7, Y3
 	VMOVUPS    constantsAVX2<>+480(SB), Y6
-	VBLENDVPS  Y8, Y6, Y5, Y5
-	VANDNPS    Y5, Y9, Y5
-	VMULPS     Y5, Y4, Y4
+	VBLENDVPS  Y8, Y6, Y3, Y3
+	VANDNPS    Y3, Y9, Y3
+	VMULPS     Y3, Y5, Y3
 	VCMPPS     $0x11, constantsAVX2<>+384(SB), Y0, Y5
 	VMOVUPS    constantsAVX2<>+320(SB), Y6
-	VSUBPS     Y4, Y6, Y6
-	VBLENDVPS  Y5, Y4, Y6, Y4
-	VCMPPS     $0x11, constantsAVX2<>+320(SB), Y3, Y3
-	VBLENDVPS  Y3, Y2, Y4, Y2
+	VSUBPS     Y3, Y6, Y6
+	VBLENDVPS  Y5, Y3, Y6, Y3
+	VBLENDVPS  Y4, Y2, Y3, Y2
+
+near16:
 	VMULPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(AX)(BX*1)
 
@@ -1134,9 +1154,9 @@ TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-24
 	ANDQ    $-16, SI
 	SHLQ    $0x02, SI
 
-loop13:
+loop17:
 	CMPQ      BX, SI
-	JGE       tail14
+	JGE       tail18
 	VMOVUPS   (CX)(BX*1), Y2
 	VMULPS    constantsAVX2<>+1376(SB), Y2, Y3
 	VMULPS    Y2, Y3, Y3
@@ -1240,11 +1260,11 @@ loop13:
 	VMULPS    Y3, Y2, Y2
 	VMOVUPS   Y2, 32(AX)(BX*1)
 	ADDQ      $0x40, BX
-	JMP       loop13
+	JMP       loop17
 
-tail14:
+tail18:
 	TESTQ      $0x0000000f, DX
-	JE         done15
+	JE         done19
 	VMASKMOVPS (CX)(BX*1), Y0, Y2
 	VMULPS     constantsAVX2<>+1376(SB), Y2, Y3
 	VMULPS     Y2, Y3, Y3
@@ -1348,7 +1368,7 @@ tail14:
 	VMULPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(AX)(BX*1)
 
-done15:
+done19:
 	VZEROUPPER
 	RET
 
@@ -1379,9 +1399,9 @@ TEXT ·geluGradAVX2(SB), NOSPLIT, $0-32
 	ANDQ    $-16, DI
 	SHLQ    $0x02, DI
 
-loop16:
+loop20:
 	CMPQ      SI, DI
-	JGE       tail17
+	JGE       tail21
 	VMOVUPS   (CX)(SI*1), Y2
 	VMOVUPS   (DX)(SI*1), Y3
 	VMOVUPS   constantsAVX2<>+512(SB), Y4
@@ -1445,36 +1465,40 @@ loop16:
 	VMULPS    constantsAVX2<>+288(SB), Y5, Y5
 	VMULPS    Y7, Y5, Y5
 	VADDPS    constantsAVX2<>+288(SB), Y5, Y5
-	VMOVUPS   constantsAVX2<>+320(SB), Y7
-	VMULPS    constantsAVX2<>+288(SB), Y6, Y8
-	VADDPS    constantsAVX2<>+320(SB), Y8, Y8
-	VDIVPS    Y8, Y7, Y7
-	VMULPS    constantsAVX2<>+1056(SB), Y7, Y8
-	VADDPS    constantsAVX2<>+1088(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1120(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1152(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1184(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1216(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1248(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1280(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1312(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1344(SB), Y8, Y8
-	VMULPS    constantsAVX2<>+288(SB), Y7, Y7
-	VMULPS    Y6, Y6, Y9
-	VSUBPS    Y9, Y8, Y8
-	VMULPS    constantsAVX2<>+0(SB), Y8, Y9
+	VCMPPS    $0x11, constantsAVX2<>+320(SB), Y6, Y7
+	VMOVMSKPS Y7, R8
+	CMPL      R8, $0x000000ff
+	JEQ       near23
+	VMOVUPS   constantsAVX2<>+320(SB), Y8
+	VMULPS    constantsAVX2<>+288(SB), Y6, Y9
+	VADDPS    constantsAVX2<>+320(SB), Y9, Y9
+	VDIVPS    Y9, Y8, Y8
+	VMULPS    constantsAVX2<>+1056(SB), Y8, Y9
+	VADDPS    constantsAVX2<>+1088(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1120(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1152(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1184(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1216(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1248(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1280(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1312(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1344(SB), Y9, Y9
+	VMULPS    constantsAVX2<>+288(SB), Y8, Y8
+	VMULPS    Y6, Y6, Y6
+	VSUBPS    Y6, Y9, Y6
+	VMULPS    constantsAVX2<>+0(SB), Y6, Y9
 	VADDPS    constantsAVX2<>+32(SB), Y9, Y9
 	VSUBPS    constantsAVX2<>+32(SB), Y9, Y10
 	VMULPS    constantsAVX2<>+64(SB), Y10, Y11
-	VSUBPS    Y11, Y8, Y11
+	VSUBPS    Y11, Y6, Y11
 	VMULPS    constantsAVX2<>+96(SB), Y10, Y10
 	VSUBPS    Y10, Y11, Y10
 	VMULPS    constantsAVX2<>+128(SB), Y10, Y11
@@ -1500,21 +1524,22 @@ loop16:
 	VPADDD    constantsAVX2<>+352(SB), Y9, Y9
 	VPSLLD    $0x17, Y9, Y9
 	VMULPS    Y9, Y10, Y10
-	VCMPPS    $0x03, constantsAVX2<>+384(SB), Y8, Y9
-	VCMPPS    $0x1e, constantsAVX2<>+416(SB), Y8, Y11
-	VCMPPS    $0x11, constantsAVX2<>+448(SB), Y8, Y12
-	VBLENDVPS Y9, Y8, Y10, Y8
+	VCMPPS    $0x03, constantsAVX2<>+384(SB), Y6, Y9
+	VCMPPS    $0x1e, constantsAVX2<>+416(SB), Y6, Y11
+	VCMPPS    $0x11, constantsAVX2<>+448(SB), Y6, Y12
+	VBLENDVPS Y9, Y6, Y10, Y6
 	VMOVUPS   constantsAVX2<>+480(SB), Y9
-	VBLENDVPS Y11, Y9, Y8, Y8
-	VANDNPS   Y8, Y12, Y8
-	VMULPS    Y8, Y7, Y7
+	VBLENDVPS Y11, Y9, Y6, Y6
+	VANDNPS   Y6, Y12, Y6
+	VMULPS    Y6, Y8, Y6
 	VCMPPS    $0x11, constantsAVX2<>+384(SB), Y3, Y3
 	VMOVUPS   constantsAVX2<>+320(SB), Y8
-	VSUBPS    Y7, Y8, Y8
-	VBLENDVPS Y3, Y7, Y8, Y3
-	VCMPPS    $0x11, constantsAVX2<>+320(SB), Y6, Y6
-	VBLENDVPS Y6, Y5, Y3, Y3
-	VADDPS    Y4, Y3, Y3
+	VSUBPS    Y6, Y8, Y8
+	VBLENDVPS Y3, Y6, Y8, Y3
+	VBLENDVPS Y7, Y5, Y3, Y5
+
+near23:
+	VADDPS    Y4, Y5, Y3
 	VMULPS    Y3, Y2, Y2
 	VMOVUPS   Y2, (AX)(SI*1)
 	VMOVUPS   32(CX)(SI*1), Y2
@@ -1580,36 +1605,40 @@ loop16:
 	VMULPS    constantsAVX2<>+288(SB), Y5, Y5
 	VMULPS    Y7, Y5, Y5
 	VADDPS    constantsAVX2<>+288(SB), Y5, Y5
-	VMOVUPS   constantsAVX2<>+320(SB), Y7
-	VMULPS    constantsAVX2<>+288(SB), Y6, Y8
-	VADDPS    constantsAVX2<>+320(SB), Y8, Y8
-	VDIVPS    Y8, Y7, Y7
-	VMULPS    constantsAVX2<>+1056(SB), Y7, Y8
-	VADDPS    constantsAVX2<>+1088(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1120(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1152(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1184(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1216(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1248(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1280(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1312(SB), Y8, Y8
-	VMULPS    Y7, Y8, Y8
-	VADDPS    constantsAVX2<>+1344(SB), Y8, Y8
-	VMULPS    constantsAVX2<>+288(SB), Y7, Y7
-	VMULPS    Y6, Y6, Y9
-	VSUBPS    Y9, Y8, Y8
-	VMULPS    constantsAVX2<>+0(SB), Y8, Y9
+	VCMPPS    $0x11, constantsAVX2<>+320(SB), Y6, Y7
+	VMOVMSKPS Y7, R8
+	CMPL      R8, $0x000000ff
+	JEQ       near24
+	VMOVUPS   constantsAVX2<>+320(SB), Y8
+	VMULPS    constantsAVX2<>+288(SB), Y6, Y9
+	VADDPS    constantsAVX2<>+320(SB), Y9, Y9
+	VDIVPS    Y9, Y8, Y8
+	VMULPS    constantsAVX2<>+1056(SB), Y8, Y9
+	VADDPS    constantsAVX2<>+1088(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1120(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1152(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1184(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1216(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1248(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1280(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1312(SB), Y9, Y9
+	VMULPS    Y8, Y9, Y9
+	VADDPS    constantsAVX2<>+1344(SB), Y9, Y9
+	VMULPS    constantsAVX2<>+288(SB), Y8, Y8
+	VMULPS    Y6, Y6, Y6
+	VSUBPS    Y6, Y9, Y6
+	VMULPS    constantsAVX2<>+0(SB), Y6, Y9
 	VADDPS    constantsAVX2<>+32(SB), Y9, Y9
 	VSUBPS    constantsAVX2<>+32(SB), Y9, Y10
 	VMULPS    constantsAVX2<>+64(SB), Y10, Y11
-	VSUBPS    Y11, Y8, Y11
+	VSUBPS    Y11, Y6, Y11
 	VMULPS    constantsAVX2<>+96(SB), Y10, Y10
 	VSUBPS    Y10, Y11, Y10
 	VMULPS    constantsAVX2<>+128(SB), Y10, Y11
@@ -1635,29 +1664,30 @@ loop16:
 	VPADDD    constantsAVX2<>+352(SB), Y9, Y9
 	VPSLLD    $0x17, Y9, Y9
 	VMULPS    Y9, Y10, Y10
-	VCMPPS    $0x03, constantsAVX2<>+384(SB), Y8, Y9
-	VCMPPS    $0x1e, constantsAVX2<>+416(SB), Y8, Y11
-	VCMPPS    $0x11, constantsAVX2<>+448(SB), Y8, Y12
-	VBLENDVPS Y9, Y8, Y10, Y8
+	VCMPPS    $0x03, constantsAVX2<>+384(SB), Y6, Y9
+	VCMPPS    $0x1e, constantsAVX2<>+416(SB), Y6, Y11
+	VCMPPS    $0x11, constantsAVX2<>+448(SB), Y6, Y12
+	VBLENDVPS Y9, Y6, Y10, Y6
 	VMOVUPS   constantsAVX2<>+480(SB), Y9
-	VBLENDVPS Y11, Y9, Y8, Y8
-	VANDNPS   Y8, Y12, Y8
-	VMULPS    Y8, Y7, Y7
+	VBLENDVPS Y11, Y9, Y6, Y6
+	VANDNPS   Y6, Y12, Y6
+	VMULPS    Y6, Y8, Y6
 	VCMPPS    $0x11, constantsAVX2<>+384(SB), Y3, Y3
 	VMOVUPS   constantsAVX2<>+320(SB), Y8
-	VSUBPS    Y7, Y8, Y8
-	VBLENDVPS Y3, Y7, Y8, Y3
-	VCMPPS    $0x11, constantsAVX2<>+320(SB), Y6, Y6
-	VBLENDVPS Y6, Y5, Y3, Y3
-	VADDPS    Y4, Y3, Y3
-	VMULPS    Y3, Y2, Y2
-	VMOVUPS   Y2, 32(AX)(SI*1)
-	ADDQ      $0x40, SI
-	JMP       loop16
+	VSUBPS    Y6, Y8, Y8
+	VBLENDVPS Y3, Y6, Y8, Y3
+	VBLENDVPS Y7, Y5, Y3, Y5
 
-tail17:
+near24:
+	VADDPS  Y4, Y5, Y3
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(AX)(SI*1)
+	ADDQ    $0x40, SI
+	JMP     loop20
+
+tail21:
 	TESTQ      $0x0000000f, BX
-	JE         done18
+	JE         done22
 	VMASKMOVPS (CX)(SI*1), Y0, Y2
 	VMASKMOVPS (DX)(SI*1), Y0, Y3
 	VMOVUPS    constantsAVX2<>+512(SB), Y4
@@ -1721,36 +1751,40 @@ tail17:
 	VMULPS     constantsAVX2<>+288(SB), Y5, Y5
 	VMULPS     Y7, Y5, Y5
 	VADDPS     constantsAVX2<>+288(SB), Y5, Y5
-	VMOVUPS    constantsAVX2<>+320(SB), Y7
-	VMULPS     constantsAVX2<>+288(SB), Y6, Y8
-	VADDPS     constantsAVX2<>+320(SB), Y8, Y8
-	VDIVPS     Y8, Y7, Y7
-	VMULPS     constantsAVX2<>+1056(SB), Y7, Y8
-	VADDPS     constantsAVX2<>+1088(SB), Y8, Y8
-	VMULPS     Y7, Y8, Y8
-	VADDPS     constantsAVX2<>+1120(SB), Y8, Y8
-	VMULPS     Y7, Y8, Y8
-	VADDPS     constantsAVX2<>+1152(SB), Y8, Y8
-	VMULPS     Y7, Y8, Y8
-	VADDPS     constantsAVX2<>+1184(SB), Y8, Y8
-	VMULPS     Y7, Y8, Y8
-	VADDPS     constantsAVX2<>+1216(SB), Y8, Y8
-	VMULPS     Y7, Y8, Y8
-	VADDPS     constantsAVX2<>+1248(SB), Y8, Y8
-	VMULPS     Y7, Y8, Y8
-	VADDPS     constantsAVX2<>+1280(SB), Y8, Y8
-	VMULPS     Y7, Y8, Y8
-	VADDPS     constantsAVX2<>+1312(SB), Y8, Y8
-	VMULPS     Y7, Y8, Y8
-	VADDPS     constantsAVX2<>+1344(SB), Y8, Y8
-	VMULPS     constantsAVX2<>+288(SB), Y7, Y7
-	VMULPS     Y6, Y6, Y9
-	VSUBPS     Y9, Y8, Y8
-	VMULPS     constantsAVX2<>+0(SB), Y8, Y9
+	VCMPPS     $0x11, constantsAVX2<>+320(SB), Y6, Y7
+	VMOVMSKPS  Y7, BX
+	CMPL       BX, $0x000000ff
+	JEQ        near25
+	VMOVUPS    constantsAVX2<>+320(SB), Y8
+	VMULPS     constantsAVX2<>+288(SB), Y6, Y9
+	VADDPS     constantsAVX2<>+320(SB), Y9, Y9
+	VDIVPS     Y9, Y8, Y8
+	VMULPS     constantsAVX2<>+1056(SB), Y8, Y9
+	VADDPS     constantsAVX2<>+1088(SB), Y9, Y9
+	VMULPS     Y8, Y9, Y9
+	VADDPS     constantsAVX2<>+1120(SB), Y9, Y9
+	VMULPS     Y8, Y9, Y9
+	VADDPS     constantsAVX2<>+1152(SB), Y9, Y9
+	VMULPS     Y8, Y9, Y9
+	VADDPS     constantsAVX2<>+1184(SB), Y9, Y9
+	VMULPS     Y8, Y9, Y9
+	VADDPS     constantsAVX2<>+1216(SB), Y9, Y9
+	VMULPS     Y8, Y9, Y9
+	VADDPS     constantsAVX2<>+1248(SB), Y9, Y9
+	VMULPS     Y8, Y9, Y9
+	VADDPS     constantsAVX2<>+1280(SB), Y9, Y9
+	VMULPS     Y8, Y9, Y9
+	VADDPS     constantsAVX2<>+1312(SB), Y9, Y9
+	VMULPS     Y8, Y9, Y9
+	VADDPS     constantsAVX2<>+1344(SB), Y9, Y9
+	VMULPS     constantsAVX2<>+288(SB), Y8, Y8
+	VMULPS     Y6, Y6, Y6
+	VSUBPS     Y6, Y9, Y6
+	VMULPS     constantsAVX2<>+0(SB), Y6, Y9
 	VADDPS     constantsAVX2<>+32(SB), Y9, Y9
 	VSUBPS     constantsAVX2<>+32(SB), Y9, Y10
 	VMULPS     constantsAVX2<>+64(SB), Y10, Y11
-	VSUBPS     Y11, Y8, Y11
+	VSUBPS     Y11, Y6, Y11
 	VMULPS     constantsAVX2<>+96(SB), Y10, Y10
 	VSUBPS     Y10, Y11, Y10
 	VMULPS     constantsAVX2<>+128(SB), Y10, Y11
@@ -1776,21 +1810,22 @@ tail17:
 	VPADDD     constantsAVX2<>+352(SB), Y9, Y9
 	VPSLLD     $0x17, Y9, Y9
 	VMULPS     Y9, Y10, Y10
-	VCMPPS     $0x03, constantsAVX2<>+384(SB), Y8, Y9
-	VCMPPS     $0x1e, constantsAVX2<>+416(SB), Y8, Y11
-	VCMPPS     $0x11, constantsAVX2<>+448(SB), Y8, Y12
-	VBLENDVPS  Y9, Y8, Y10, Y8
+	VCMPPS     $0x03, constantsAVX2<>+384(SB), Y6, Y9
+	VCMPPS     $0x1e, constantsAVX2<>+416(SB), Y6, Y11
+	VCMPPS     $0x11, constantsAVX2<>+448(SB), Y6, Y12
+	VBLENDVPS  Y9, Y6, Y10, Y6
 	VMOVUPS    constantsAVX2<>+480(SB), Y9
-	VBLENDVPS  Y11, Y9, Y8, Y8
-	VANDNPS    Y8, Y12, Y8
-	VMULPS     Y8, Y7, Y7
+	VBLENDVPS  Y11, Y9, Y6, Y6
+	VANDNPS    Y6, Y12, Y6
+	VMULPS     Y6, Y8, Y6
 	VCMPPS     $0x11, constantsAVX2<>+384(SB), Y3, Y3
 	VMOVUPS    constantsAVX2<>+320(SB), Y8
-	VSUBPS     Y7, Y8, Y8
-	VBLENDVPS  Y3, Y7, Y8, Y3
-	VCMPPS     $0x11, constantsAVX2<>+320(SB), Y6, Y6
-	VBLENDVPS  Y6, Y5, Y3, Y3
-	VADDPS     Y4, Y3, Y3
+	VSUBPS     Y6, Y8, Y8
+	VBLENDVPS  Y3, Y6, Y8, Y3
+	VBLENDVPS  Y7, Y5, Y3, Y5
+
+near25:
+	VADDPS     Y4, Y5, Y3
 	VMULPS     Y3, Y2, Y2
 	VMASKMOVPS Y2, Y0, (AX)(SI*1)
 	VMASKMOVPS 32(CX)(SI*1), Y1, Y0
@@ -1856,36 +1891,40 @@ tail17:
 	VMULPS     constantsAVX2<>+288(SB), Y4, Y4
 	VMULPS     Y6, Y4, Y4
 	VADDPS     constantsAVX2<>+288(SB), Y4, Y4
-	VMOVUPS    constantsAVX2<>+320(SB), Y6
-	VMULPS     constantsAVX2<>+288(SB), Y5, Y7
-	VADDPS     constantsAVX2<>+320(SB), Y7, Y7
-	VDIVPS     Y7, Y6, Y6
-	VMULPS     constantsAVX2<>+1056(SB), Y6, Y7
-	VADDPS     constantsAVX2<>+1088(SB), Y7, Y7
-	VMULPS     Y6, Y7, Y7
-	VADDPS     constantsAVX2<>+1120(SB), Y7, Y7
-	VMULPS     Y6, Y7, Y7
-	VADDPS     constantsAVX2<>+1152(SB), Y7, Y7
-	VMULPS     Y6, Y7, Y7
-	VADDPS     constantsAVX2<>+1184(SB), Y7, Y7
-	VMULPS     Y6, Y7, Y7
-	VADDPS     constantsAVX2<>+1216(SB), Y7, Y7
-	VMULPS     Y6, Y7, Y7
-	VADDPS     constantsAVX2<>+1248(SB), Y7, Y7
-	VMULPS     Y6, Y7, Y7
-	VADDPS     constantsAVX2<>+1280(SB), Y7, Y7
-	VMULPS     Y6, Y7, Y7
-	VADDPS     constantsAVX2<>+1312(SB), Y7, Y7
-	VMULPS     Y6, Y7, Y7
-	VADDPS     constantsAVX2<>+1344(SB), Y7, Y7
-	VMULPS     constantsAVX2<>+288(SB), Y6, Y6
-	VMULPS     Y5, Y5, Y8
-	VSUBPS     Y8, Y7, Y7
-	VMULPS     constantsAVX2<>+0(SB), Y7, Y8
+	VCMPPS     $0x11, constantsAVX2<>+320(SB), Y5, Y6
+	VMOVMSKPS  Y6, CX
+	CMPL       CX, $0x000000ff
+	JEQ        near26
+	VMOVUPS    constantsAVX2<>+320(SB), Y7
+	VMULPS     constantsAVX2<>+288(SB), Y5, Y8
+	VADDPS     constantsAVX2<>+320(SB), Y8, Y8
+	VDIVPS     Y8, Y7, Y7
+	VMULPS     constantsAVX2<>+1056(SB), Y7, Y8
+	VADDPS     constantsAVX2<>+1088(SB), Y8, Y8
+	VMULPS     Y7, Y8, Y8
+	VADDPS     constantsAVX2<>+1120(SB), Y8, Y8
+	VMULPS     Y7, Y8, Y8
+	VADDPS     constantsAVX2<>+1152(SB), Y8, Y8
+	VMULPS     Y7, Y8, Y8
+	VADDPS     constantsAVX2<>+1184(SB), Y8, Y8
+	VMULPS     Y7, Y8, Y8
+	VADDPS     constantsAVX2<>+1216(SB), Y8, Y8
+	VMULPS     Y7, Y8, Y8
+	VADDPS     constantsAVX2<>+1248(SB), Y8, Y8
+	VMULPS     Y7, Y8, Y8
+	VADDPS     constantsAVX2<>+1280(SB), Y8, Y8
+	VMULPS     Y7, Y8, Y8
+	VADDPS     constantsAVX2<>+1312(SB), Y8, Y8
+	VMULPS     Y7, Y8, Y8
+	VADDPS     constantsAVX2<>+1344(SB), Y8, Y8
+	VMULPS     constantsAVX2<>+288(SB), Y7, Y7
+	VMULPS     Y5, Y5, Y5
+	VSUBPS     Y5, Y8, Y5
+	VMULPS     constantsAVX2<>+0(SB), Y5, Y8
 	VADDPS     constantsAVX2<>+32(SB), Y8, Y8
 	VSUBPS     constantsAVX2<>+32(SB), Y8, Y9
 	VMULPS     constantsAVX2<>+64(SB), Y9, Y10
-	VSUBPS     Y10, Y7, Y10
+	VSUBPS     Y10, Y5, Y10
 	VMULPS     constantsAVX2<>+96(SB), Y9, Y9
 	VSUBPS     Y9, Y10, Y9
 	VMULPS     constantsAVX2<>+128(SB), Y9, Y10
@@ -1911,25 +1950,26 @@ tail17:
 	VPADDD     constantsAVX2<>+352(SB), Y8, Y8
 	VPSLLD     $0x17, Y8, Y8
 	VMULPS     Y8, Y9, Y9
-	VCMPPS     $0x03, constantsAVX2<>+384(SB), Y7, Y8
-	VCMPPS     $0x1e, constantsAVX2<>+416(SB), Y7, Y10
-	VCMPPS     $0x11, constantsAVX2<>+448(SB), Y7, Y11
-	VBLENDVPS  Y8, Y7, Y9, Y7
+	VCMPPS     $0x03, constantsAVX2<>+384(SB), Y5, Y8
+	VCMPPS     $0x1e, constantsAVX2<>+416(SB), Y5, Y10
+	VCMPPS     $0x11, constantsAVX2<>+448(SB), Y5, Y11
+	VBLENDVPS  Y8, Y5, Y9, Y5
 	VMOVUPS    constantsAVX2<>+480(SB), Y8
-	VBLENDVPS  Y10, Y8, Y7, Y7
-	VANDNPS    Y7, Y11, Y7
-	VMULPS     Y7, Y6, Y6
+	VBLENDVPS  Y10, Y8, Y5, Y5
+	VANDNPS    Y5, Y11, Y5
+	VMULPS     Y5, Y7, Y5
 	VCMPPS     $0x11, constantsAVX2<>+384(SB), Y2, Y2
 	VMOVUPS    constantsAVX2<>+320(SB), Y7
-	VSUBPS     Y6, Y7, Y7
-	VBLENDVPS  Y2, Y6, Y7, Y2
-	VCMPPS     $0x11, constantsAVX2<>+320(SB), Y5, Y5
-	VBLENDVPS  Y5, Y4, Y2, Y2
-	VADDPS     Y3, Y2, Y2
+	VSUBPS     Y5, Y7, Y7
+	VBLENDVPS  Y2, Y5, Y7, Y2
+	VBLENDVPS  Y6, Y4, Y2, Y4
+
+near26:
+	VADDPS     Y3, Y4, Y2
 	VMULPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(AX)(SI*1)
 
-done18:
+done22:
 	VZEROUPPER
 	RET
 
@@ -1960,9 +2000,9 @@ TEXT ·geluTanhGradAVX2(SB), NOSPLIT, $0-32
 	ANDQ    $-16, DI
 	SHLQ    $0x02, DI
 
-loop19:
+loop27:
 	CMPQ      SI, DI
-	JGE       tail20
+	JGE       tail28
 	VMOVUPS   (CX)(SI*1), Y2
 	VMOVUPS   (DX)(SI*1), Y3
 	VMULPS    constantsAVX2<>+1376(SB), Y3, Y4
@@ -2088,11 +2128,11 @@ loop19:
 	VMULPS    Y3, Y2, Y2
 	VMOVUPS   Y2, 32(AX)(SI*1)
 	ADDQ      $0x40, SI
-	JMP       loop19
+	JMP       loop27
 
-tail20:
+tail28:
 	TESTQ      $0x0000000f, BX
-	JE         done21
+	JE         done29
 	VMASKMOVPS (CX)(SI*1), Y0, Y2
 	VMASKMOVPS (DX)(SI*1), Y0, Y3
 	VMULPS     constantsAVX2<>+1376(SB), Y3, Y4
@@ -2218,7 +2258,7 @@ tail20:
 	VMULPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(AX)(SI*1)
 
-done21:
+done29:
 	VZEROUPPER
 	RET
 
@@ -2256,9 +2296,9 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-40
 	ANDQ         $-16, SI
 	SHLQ         $0x02, SI
 
-loop22:
+loop30:
 	CMPQ         BX, SI
-	JGE          tail23
+	JGE          tail31
 	VMOVUPS      (CX)(BX*1), Y8
 	VSUBPS       Y0, Y8, Y8
 	VMULPS       Y1, Y8, Y8
@@ -2352,11 +2392,11 @@ loop22:
 	VADDPD       Y8, Y6, Y6
 	VADDPD       Y9, Y7, Y7
 	ADDQ         $0x40, BX
-	JMP          loop22
+	JMP          loop30
 
-tail23:
+tail31:
 	TESTQ        $0x0000000f, DX
-	JE           done24
+	JE           done32
 	VMASKMOVPS   (CX)(BX*1), Y2, Y8
 	VSUBPS       Y0, Y8, Y8
 	VMULPS       Y1, Y8, Y8
@@ -2452,7 +2492,7 @@ tail23:
 	VADDPD       Y0, Y6, Y6
 	VADDPD       Y1, Y7, Y7
 
-done24:
+done32:
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y7, Y5, Y5
 	VADDPD       Y5, Y4, Y4
@@ -2491,7 +2531,7 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ    DI, R8
 	SHLQ    $0x02, R8
 
-row25:
+row33:
 	VMOVUPS constantsAVX2<>+1504(SB), Y2
 	VMOVAPS Y2, Y3
 	VMOVAPS Y2, Y4
@@ -2500,19 +2540,19 @@ row25:
 	ANDQ    $-16, R10
 	SHLQ    $0x02, R10
 
-loop26:
+loop34:
 	CMPQ    R9, R10
-	JGE     tail27
+	JGE     tail35
 	VMOVUPS (CX)(R9*1), Y5
 	VMAXPS  Y3, Y5, Y3
 	VMOVUPS 32(CX)(R9*1), Y5
 	VMAXPS  Y4, Y5, Y4
 	ADDQ    $0x40, R9
-	JMP     loop26
+	JMP     loop34
 
-tail27:
+tail35:
 	TESTQ      $0x0000000f, DI
-	JE         done28
+	JE         done36
 	VMASKMOVPS (CX)(R9*1), Y0, Y5
 	VBLENDVPS  Y0, Y5, Y2, Y5
 	VMAXPS     Y3, Y5, Y3
@@ -2520,7 +2560,7 @@ tail27:
 	VBLENDVPS  Y1, Y5, Y2, Y5
 	VMAXPS     Y4, Y5, Y4
 
-done28:
+done36:
 	VMAXPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X2
 	VMAXPS       X2, X3, X3
@@ -2541,9 +2581,9 @@ done28:
 	ANDQ         $-16, R10
 	SHLQ         $0x02, R10
 
-loop29:
+loop37:
 	CMPQ         R9, R10
-	JGE          tail30
+	JGE          tail38
 	VMOVUPS      (CX)(R9*1), Y7
 	VSUBPS       Y3, Y7, Y7
 	VMULPS       constantsAVX2<>+0(SB), Y7, Y8
@@ -2635,11 +2675,11 @@ loop29:
 	VADDPD       Y7, Y5, Y5
 	VADDPD       Y8, Y6, Y6
 	ADDQ         $0x40, R9
-	JMP          loop29
+	JMP          loop37
 
-tail30:
+tail38:
 	TESTQ        $0x0000000f, DI
-	JE           done31
+	JE           done39
 	VMASKMOVPS   (CX)(R9*1), Y0, Y7
 	VSUBPS       Y3, Y7, Y7
 	VMULPS       constantsAVX2<>+0(SB), Y7, Y8
@@ -2733,7 +2773,7 @@ tail30:
 	VADDPD       Y3, Y5, Y5
 	VADDPD       Y7, Y6, Y6
 
-done31:
+done39:
 	VADDPD       Y5, Y2, Y2
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y4, Y2, Y2
@@ -2747,7 +2787,7 @@ done31:
 	ADDQ         $0x04, DX
 	ADDQ         $0x08, BX
 	DECQ         SI
-	JNE          row25
+	JNE          row33
 	VZEROUPPER
 	RET
 
@@ -2777,7 +2817,7 @@ TEXT ·gapRowsAVX2(SB), NOSPLIT, $0-40
 	MOVQ    SI, DI
 	SHLQ    $0x02, DI
 
-row32:
+row40:
 	VBROADCASTSS (DX), Y2
 	VCVTPS2PD    X2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -2789,9 +2829,9 @@ row32:
 	ANDQ         $-16, R9
 	SHLQ         $0x02, R9
 
-loop33:
+loop41:
 	CMPQ         R8, R9
-	JGE          tail34
+	JGE          tail42
 	VMOVUPS      (CX)(R8*1), Y7
 	VEXTRACTF128 $0x01, Y7, X8
 	VCVTPS2PD    X7, Y7
@@ -2809,11 +2849,11 @@ loop33:
 	VSUBPD       Y8, Y2, Y8
 	VADDPD       Y8, Y6, Y6
 	ADDQ         $0x40, R8
-	JMP          loop33
+	JMP          loop41
 
-tail34:
+tail42:
 	TESTQ        $0x0000000f, SI
-	JE           done35
+	JE           done43
 	VMASKMOVPS   (CX)(R8*1), Y0, Y7
 	VEXTRACTF128 $0x01, Y7, X8
 	VCVTPS2PD    X7, Y7
@@ -2841,7 +2881,7 @@ tail34:
 	VANDPD       Y2, Y8, Y8
 	VADDPD       Y8, Y6, Y6
 
-done35:
+done43:
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y4, Y3, Y3
@@ -2854,7 +2894,7 @@ done35:
 	ADDQ         $0x04, DX
 	ADDQ         $0x08, AX
 	DECQ         BX
-	JNE          row32
+	JNE          row40
 	VZEROUPPER
 	RET
 
@@ -2888,16 +2928,16 @@ TEXT ·scaleRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ         SI, DI
 	SHLQ         $0x02, DI
 
-row36:
+row44:
 	VBROADCASTSS (DX), Y4
 	XORQ         R8, R8
 	MOVQ         SI, R9
 	ANDQ         $-16, R9
 	SHLQ         $0x02, R9
 
-loop37:
+loop45:
 	CMPQ    R8, R9
-	JGE     tail38
+	JGE     tail46
 	VMOVUPS (CX)(R8*1), Y5
 	VMULPS  Y4, Y5, Y5
 	VSUBPS  Y0, Y5, Y5
@@ -2909,11 +2949,11 @@ loop37:
 	VMULPS  Y1, Y5, Y5
 	VMOVUPS Y5, 32(AX)(R8*1)
 	ADDQ    $0x40, R8
-	JMP     loop37
+	JMP     loop45
 
-tail38:
+tail46:
 	TESTQ      $0x0000000f, SI
-	JE         done39
+	JE         done47
 	VMASKMOVPS (CX)(R8*1), Y2, Y5
 	VMULPS     Y4, Y5, Y5
 	VSUBPS     Y0, Y5, Y5
@@ -2925,12 +2965,12 @@ tail38:
 	VMULPS     Y1, Y4, Y4
 	VMASKMOVPS Y4, Y3, 32(AX)(R8*1)
 
-done39:
+done47:
 	ADDQ DI, AX
 	ADDQ DI, CX
 	ADDQ $0x04, DX
 	DECQ BX
-	JNE  row36
+	JNE  row44
 	VZEROUPPER
 	RET
 
@@ -2960,7 +3000,7 @@ TEXT ·softmaxGradRowsAVX2(SB), NOSPLIT, $0-40
 	MOVQ    SI, DI
 	SHLQ    $0x02, DI
 
-row40:
+row48:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -2970,9 +3010,9 @@ row40:
 	ANDQ   $-16, R9
 	SHLQ   $0x02, R9
 
-loop41:
+loop49:
 	CMPQ         R8, R9
-	JGE          tail42
+	JGE          tail50
 	VMOVUPS      (CX)(R8*1), Y6
 	VEXTRACTF128 $0x01, Y6, X7
 	VCVTPS2PD    X6, Y6
@@ -2994,11 +3034,11 @@ loop41:
 	VFMADD231PD  Y6, Y8, Y4
 	VFMADD231PD  Y7, Y9, Y5
 	ADDQ         $0x40, R8
-	JMP          loop41
+	JMP          loop49
 
-tail42:
+tail50:
 	TESTQ        $0x0000000f, SI
-	JE           done43
+	JE           done51
 	VMASKMOVPS   (CX)(R8*1), Y0, Y6
 	VEXTRACTF128 $0x01, Y6, X7
 	VCVTPS2PD    X6, Y6
@@ -3020,7 +3060,7 @@ tail42:
 	VFMADD231PD  Y6, Y8, Y4
 	VFMADD231PD  Y7, Y9, Y5
 
-done43:
+done51:
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y3, Y2, Y2
@@ -3035,9 +3075,9 @@ done43:
 	ANDQ         $-16, R9
 	SHLQ         $0x02, R9
 
-loop44:
+loop52:
 	CMPQ    R8, R9
-	JGE     tail45
+	JGE     tail53
 	VMOVUPS (CX)(R8*1), Y3
 	VSUBPS  Y2, Y3, Y3
 	VMOVUPS (DX)(R8*1), Y4
@@ -3049,11 +3089,11 @@ loop44:
 	VMULPS  Y3, Y4, Y3
 	VMOVUPS Y3, 32(AX)(R8*1)
 	ADDQ    $0x40, R8
-	JMP     loop44
+	JMP     loop52
 
-tail45:
+tail53:
 	TESTQ      $0x0000000f, SI
-	JE         done46
+	JE         done54
 	VMASKMOVPS (CX)(R8*1), Y0, Y3
 	VSUBPS     Y2, Y3, Y3
 	VMASKMOVPS (DX)(R8*1), Y0, Y4
@@ -3065,12 +3105,12 @@ tail45:
 	VMULPS     Y2, Y3, Y2
 	VMASKMOVPS Y2, Y1, 32(AX)(R8*1)
 
-done46:
+done54:
 	ADDQ DI, AX
 	ADDQ DI, CX
 	ADDQ DI, DX
 	DECQ BX
-	JNE  row40
+	JNE  row48
 	VZEROUPPER
 	RET
 
@@ -3102,9 +3142,9 @@ TEXT ·divideByAVX2(SB), NOSPLIT, $0-32
 	ANDQ         $-16, SI
 	SHLQ         $0x02, SI
 
-loop47:
+loop55:
 	CMPQ    BX, SI
-	JGE     tail48
+	JGE     tail56
 	VMOVUPS (CX)(BX*1), Y3
 	VDIVPS  Y0, Y3, Y3
 	VMOVUPS Y3, (AX)(BX*1)
@@ -3112,11 +3152,11 @@ loop47:
 	VDIVPS  Y0, Y3, Y3
 	VMOVUPS Y3, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
-	JMP     loop47
+	JMP     loop55
 
-tail48:
+tail56:
 	TESTQ      $0x0000000f, DX
-	JE         done49
+	JE         done57
 	VMASKMOVPS (CX)(BX*1), Y1, Y3
 	VDIVPS     Y0, Y3, Y3
 	VMASKMOVPS Y3, Y1, (AX)(BX*1)
@@ -3124,7 +3164,7 @@ tail48:
 	VDIVPS     Y0, Y1, Y0
 	VMASKMOVPS Y0, Y2, 32(AX)(BX*1)
 
-done49:
+done57:
 	VZEROUPPER
 	RET
 
@@ -3160,7 +3200,7 @@ TEXT ·normRowsAVX2(SB), NOSPLIT, $0-72
 	MOVQ       R9, R10
 	SHLQ       $0x02, R10
 
-row50:
+row58:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -3170,9 +3210,9 @@ row50:
 	ANDQ   $-16, R12
 	SHLQ   $0x02, R12
 
-loop51:
+loop59:
 	CMPQ         R11, R12
-	JGE          tail52
+	JGE          tail60
 	VMOVUPS      (CX)(R11*1), Y8
 	VEXTRACTF128 $0x01, Y8, X9
 	VCVTPS2PD    X8, Y8
@@ -3186,11 +3226,11 @@ loop51:
 	VADDPD       Y8, Y6, Y6
 	VADDPD       Y9, Y7, Y7
 	ADDQ         $0x40, R11
-	JMP          loop51
+	JMP          loop59
 
-tail52:
+tail60:
 	TESTQ        $0x0000000f, R9
-	JE           done53
+	JE           done61
 	VMASKMOVPS   (CX)(R11*1), Y1, Y8
 	VEXTRACTF128 $0x01, Y8, X9
 	VCVTPS2PD    X8, Y8
@@ -3204,7 +3244,7 @@ tail52:
 	VADDPD       Y8, Y6, Y6
 	VADDPD       Y9, Y7, Y7
 
-done53:
+done61:
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y7, Y5, Y5
 	VADDPD       Y5, Y4, Y4
@@ -3226,9 +3266,9 @@ done53:
 	ANDQ         $-16, R12
 	SHLQ         $0x02, R12
 
-loop54:
+loop62:
 	CMPQ         R11, R12
-	JGE          tail55
+	JGE          tail63
 	VMOVUPS      (CX)(R11*1), Y10
 	VEXTRACTF128 $0x01, Y10, X11
 	VCVTPS2PD    X10, Y10
@@ -3250,11 +3290,11 @@ loop54:
 	VMULPD       Y11, Y11, Y11
 	VADDPD       Y11, Y7, Y7
 	ADDQ         $0x40, R11
-	JMP          loop54
+	JMP          loop62
 
-tail55:
+tail63:
 	TESTQ        $0x0000000f, R9
-	JE           done56
+	JE           done64
 	VMASKMOVPS   (CX)(R11*1), Y1, Y10
 	VEXTRACTF128 $0x01, Y10, X11
 	VCVTPS2PD    X10, Y10
@@ -3286,7 +3326,7 @@ tail55:
 	VMULPD       Y11, Y11, Y11
 	VADDPD       Y11, Y7, Y7
 
-done56:
+done64:
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y7, Y5, Y5
 	VADDPD       Y5, Y4, Y4
@@ -3307,9 +3347,9 @@ done56:
 	ANDQ         $-16, R12
 	SHLQ         $0x02, R12
 
-loop57:
+loop65:
 	CMPQ    R11, R12
-	JGE     tail58
+	JGE     tail66
 	VMOVUPS (CX)(R11*1), Y5
 	VSUBPS  Y8, Y5, Y5
 	VMULPS  Y4, Y5, Y5
@@ -3327,11 +3367,11 @@ loop57:
 	VADDPS  Y6, Y5, Y5
 	VMOVUPS Y5, 32(AX)(R11*1)
 	ADDQ    $0x40, R11
-	JMP     loop57
+	JMP     loop65
 
-tail58:
+tail66:
 	TESTQ      $0x0000000f, R9
-	JE         done59
+	JE         done67
 	VMASKMOVPS (CX)(R11*1), Y1, Y5
 	VSUBPS     Y8, Y5, Y5
 	VMULPS     Y4, Y5, Y5
@@ -3349,13 +3389,13 @@ tail58:
 	VADDPS     Y5, Y4, Y4
 	VMASKMOVPS Y4, Y2, 32(AX)(R11*1)
 
-done59:
+done67:
 	ADDQ R10, AX
 	ADDQ R10, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	DECQ R8
-	JNE  row50
+	JNE  row58
 	VZEROUPPER
 	RET
 
@@ -3388,7 +3428,7 @@ TEXT ·normGradRowsAVX2(SB), NOSPLIT, $0-64
 	MOVQ    R9, R10
 	SHLQ    $0x02, R10
 
-row60:
+row68:
 	VBROADCASTSS (BX), Y2
 	VBROADCASTSS (SI), Y3
 	VXORPS       Y4, Y4, Y4
@@ -3404,9 +3444,9 @@ row60:
 	ANDQ         $-16, R12
 	SHLQ         $0x02, R12
 
-loop61:
+loop69:
 	CMPQ         R11, R12
-	JGE          tail62
+	JGE          tail70
 	VMOVUPS      (CX)(R11*1), Y12
 	VMOVUPS      (DI)(R11*1), Y13
 	VMULPS       Y13, Y12, Y12
@@ -3444,11 +3484,11 @@ loop61:
 	VADDPD       Y13, Y10, Y10
 	VADDPD       Y12, Y11, Y11
 	ADDQ         $0x40, R11
-	JMP          loop61
+	JMP          loop69
 
-tail62:
+tail70:
 	TESTQ        $0x0000000f, R9
-	JE           done63
+	JE           done71
 	VMASKMOVPS   (CX)(R11*1), Y0, Y12
 	VMASKMOVPS   (DI)(R11*1), Y0, Y13
 	VMULPS       Y13, Y12, Y12
@@ -3490,7 +3530,7 @@ tail62:
 	VADDPD       Y13, Y10, Y10
 	VADDPD       Y12, Y11, Y11
 
-done63:
+done71:
 	VXORPS       X12, X12, X12
 	VCVTSI2SDQ   R9, X12, X12
 	VADDPD       Y6, Y4, Y4
@@ -3518,9 +3558,9 @@ done63:
 	ANDQ         $-16, R12
 	SHLQ         $0x02, R12
 
-loop64:
+loop72:
 	CMPQ    R11, R12
-	JGE     tail65
+	JGE     tail73
 	VMOVUPS (DX)(R11*1), Y6
 	VSUBPS  Y2, Y6, Y6
 	VMULPS  Y3, Y6, Y6
@@ -3540,11 +3580,11 @@ loop64:
 	VMULPS  Y3, Y6, Y6
 	VMOVUPS Y6, 32(AX)(R11*1)
 	ADDQ    $0x40, R11
-	JMP     loop64
+	JMP     loop72
 
-tail65:
+tail73:
 	TESTQ      $0x0000000f, R9
-	JE         done66
+	JE         done74
 	VMASKMOVPS (DX)(R11*1), Y0, Y6
 	VSUBPS     Y2, Y6, Y6
 	VMULPS     Y3, Y6, Y6
@@ -3564,14 +3604,14 @@ tail65:
 	VMULPS     Y3, Y2, Y2
 	VMASKMOVPS Y2, Y1, 32(AX)(R11*1)
 
-done66:
+done74:
 	ADDQ R10, AX
 	ADDQ R10, CX
 	ADDQ R10, DX
 	ADDQ $0x04, BX
 	ADDQ $0x04, SI
 	DECQ R8
-	JNE  row60
+	JNE  row68
 	VZEROUPPER
 	RET
 
@@ -3604,7 +3644,7 @@ TEXT ·normSumsAVX2(SB), NOSPLIT, $0-64
 	MOVQ    R9, R10
 	SHLQ    $0x02, R10
 
-row67:
+row75:
 	VBROADCASTSS (SI), Y2
 	VBROADCASTSS (DI), Y3
 	XORQ         R11, R11
@@ -3612,9 +3652,9 @@ row67:
 	ANDQ         $-16, R12
 	SHLQ         $0x02, R12
 
-loop68:
+loop76:
 	CMPQ         R11, R12
-	JGE          tail69
+	JGE          tail77
 	VMOVUPS      (DX)(R11*1), Y4
 	VMOVUPS      (BX)(R11*1), Y5
 	VSUBPS       Y2, Y5, Y5
@@ -3654,11 +3694,11 @@ loop68:
 	VADDPD       96(CX)(R11*2), Y5, Y5
 	VMOVUPD      Y5, 96(CX)(R11*2)
 	ADDQ         $0x40, R11
-	JMP          loop68
+	JMP          loop76
 
-tail69:
+tail77:
 	TESTQ        $0x0000000f, R9
-	JE           done70
+	JE           done78
 	VMASKMOVPS   (DX)(R11*1), Y0, Y4
 	VMASKMOVPS   (BX)(R11*1), Y0, Y5
 	VSUBPS       Y2, Y5, Y5
@@ -3718,13 +3758,13 @@ tail69:
 	VADDPD       Y4, Y2, Y2
 	VMASKMOVPD   Y2, Y3, 96(CX)(R11*2)
 
-done70:
+done78:
 	ADDQ R10, DX
 	ADDQ R10, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R8
-	JNE  row67
+	JNE  row75
 	VZEROUPPER
 	RET
 

@@ -374,6 +374,9 @@ loop10:
 	VMULPS.BCST  constantsAVX512<>+36(SB), Z1, Z1
 	VMULPS       Z3, Z1, Z1
 	VADDPS.BCST  constantsAVX512<>+36(SB), Z1, Z1
+	VCMPPS.BCST  $0x11, constantsAVX512<>+40(SB), Z2, K2
+	KORTESTW     K2, K2
+	JCS          near13
 	VBROADCASTSS constantsAVX512<>+40(SB), Z3
 	VMULPS.BCST  constantsAVX512<>+36(SB), Z2, Z4
 	VADDPS.BCST  constantsAVX512<>+40(SB), Z4, Z4
@@ -397,47 +400,48 @@ loop10:
 	VMULPS       Z3, Z4, Z4
 	VADDPS.BCST  constantsAVX512<>+164(SB), Z4, Z4
 	VMULPS.BCST  constantsAVX512<>+36(SB), Z3, Z3
-	VMULPS       Z2, Z2, Z9
-	VSUBPS       Z9, Z4, Z4
-	VMULPS.BCST  constantsAVX512<>+0(SB), Z4, Z9
-	VADDPS.BCST  constantsAVX512<>+4(SB), Z9, Z9
-	VSUBPS.BCST  constantsAVX512<>+4(SB), Z9, Z9
-	VMULPS.BCST  constantsAVX512<>+8(SB), Z9, Z10
-	VSUBPS       Z10, Z4, Z10
-	VMULPS.BCST  constantsAVX512<>+12(SB), Z9, Z11
-	VSUBPS       Z11, Z10, Z10
-	VMULPS.BCST  constantsAVX512<>+16(SB), Z10, Z11
-	VADDPS.BCST  constantsAVX512<>+20(SB), Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VADDPS.BCST  constantsAVX512<>+24(SB), Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VADDPS.BCST  constantsAVX512<>+28(SB), Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VADDPS.BCST  constantsAVX512<>+32(SB), Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VADDPS.BCST  constantsAVX512<>+36(SB), Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VADDPS       Z10, Z11, Z10
-	VADDPS.BCST  constantsAVX512<>+40(SB), Z10, Z10
-	VSCALEFPS    Z9, Z10, Z10
-	VCMPPS.BCST  $0x03, constantsAVX512<>+44(SB), Z4, K2
-	VCMPPS.BCST  $0x1e, constantsAVX512<>+48(SB), Z4, K3
-	VCMPPS.BCST  $0x11, constantsAVX512<>+52(SB), Z4, K4
-	VMOVAPS      Z4, K2, Z10
-	VBROADCASTSS constantsAVX512<>+56(SB), K3, Z10
-	VPXORD       Z10, Z10, K4, Z10
-	VMULPS       Z10, Z3, Z3
-	VCMPPS.BCST  $0x11, constantsAVX512<>+44(SB), Z0, K2
-	VBROADCASTSS constantsAVX512<>+40(SB), Z4
-	VSUBPS       Z3, Z4, Z4
-	VBLENDMPS    Z3, Z4, K2, Z5
-	VCMPPS.BCST  $0x11, constantsAVX512<>+40(SB), Z2, K2
-	VBLENDMPS    Z1, Z5, K2, Z6
-	VMULPS       Z6, Z0, Z0
-	VMOVUPS      Z0, (AX)(CX*1)
-	ADDQ         $0x40, CX
-	JMP          loop10
+	VMULPS       Z2, Z2, Z2
+	VSUBPS       Z2, Z4, Z2
+	VMULPS.BCST  constantsAVX512<>+0(SB), Z2, Z4
+	VADDPS.BCST  constantsAVX512<>+4(SB), Z4, Z4
+	VSUBPS.BCST  constantsAVX512<>+4(SB), Z4, Z4
+	VMULPS.BCST  constantsAVX512<>+8(SB), Z4, Z7
+	VSUBPS       Z7, Z2, Z7
+	VMULPS.BCST  constantsAVX512<>+12(SB), Z4, Z8
+	VSUBPS       Z8, Z7, Z7
+	VMULPS.BCST  constantsAVX512<>+16(SB), Z7, Z8
+	VADDPS.BCST  constantsAVX512<>+20(SB), Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VADDPS.BCST  constantsAVX512<>+24(SB), Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VADDPS.BCST  constantsAVX512<>+28(SB), Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VADDPS.BCST  constantsAVX512<>+32(SB), Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VADDPS.BCST  constantsAVX512<>+36(SB), Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VADDPS       Z7, Z8, Z7
+	VADDPS.BCST  constantsAVX512<>+40(SB), Z7, Z7
+	VSCALEFPS    Z4, Z7, Z7
+	VCMPPS.BCST  $0x03, constantsAVX512<>+44(SB), Z2, K3
+	VCMPPS.BCST  $0x1e, constantsAVX512<>+48(SB), Z2, K4
+	VCMPPS.BCST  $0x11, constantsAVX512<>+52(SB), Z2, K5
+	VMOVAPS      Z2, K3, Z7
+	VBROADCASTSS constantsAVX512<>+56(SB), K4, Z7
+	VPXORD       Z7, Z7, K5, Z7
+	VMULPS       Z7, Z3, Z2
+	VCMPPS.BCST  $0x11, constantsAVX512<>+44(SB), Z0, K3
+	VBROADCASTSS constantsAVX512<>+40(SB), Z3
+	VSUBPS       Z2, Z3, Z3
+	VBLENDMPS    Z2, Z3, K3, Z5
+	VBLENDMPS    Z1, Z5, K2, Z1
+
+near13:
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	JMP     loop10
 
 tail11:
 	TESTQ        $0x0000000f, BX
@@ -461,6 +465,9 @@ tail11:
 	VMULPS.BCST  constantsAVX512<>+36(SB), Z1, Z1
 	VMULPS       Z3, Z1, Z1
 	VADDPS.BCST  constantsAVX512<>+36(SB), Z1, Z1
+	VCMPPS.BCST  $0x11, constantsAVX512<>+40(SB), Z2, K2
+	KORTESTW     K2, K2
+	JCS          near14
 	VBROADCASTSS constantsAVX512<>+40(SB), Z3
 	VMULPS.BCST  constantsAVX512<>+36(SB), Z2, Z4
 	VADDPS.BCST  constantsAVX512<>+40(SB), Z4, Z4
@@ -484,45 +491,46 @@ tail11:
 	VMULPS       Z3, Z4, Z4
 	VADDPS.BCST  constantsAVX512<>+164(SB), Z4, Z4
 	VMULPS.BCST  constantsAVX512<>+36(SB), Z3, Z3
-	VMULPS       Z2, Z2, Z5
-	VSUBPS       Z5, Z4, Z4
-	VMULPS.BCST  constantsAVX512<>+0(SB), Z4, Z5
-	VADDPS.BCST  constantsAVX512<>+4(SB), Z5, Z5
-	VSUBPS.BCST  constantsAVX512<>+4(SB), Z5, Z5
-	VMULPS.BCST  constantsAVX512<>+8(SB), Z5, Z6
-	VSUBPS       Z6, Z4, Z6
-	VMULPS.BCST  constantsAVX512<>+12(SB), Z5, Z9
-	VSUBPS       Z9, Z6, Z6
-	VMULPS.BCST  constantsAVX512<>+16(SB), Z6, Z9
-	VADDPS.BCST  constantsAVX512<>+20(SB), Z9, Z9
-	VMULPS       Z6, Z9, Z9
-	VADDPS.BCST  constantsAVX512<>+24(SB), Z9, Z9
-	VMULPS       Z6, Z9, Z9
-	VADDPS.BCST  constantsAVX512<>+28(SB), Z9, Z9
-	VMULPS       Z6, Z9, Z9
-	VADDPS.BCST  constantsAVX512<>+32(SB), Z9, Z9
-	VMULPS       Z6, Z9, Z9
-	VADDPS.BCST  constantsAVX512<>+36(SB), Z9, Z9
-	VMULPS       Z6, Z9, Z9
-	VMULPS       Z6, Z9, Z9
-	VADDPS       Z6, Z9, Z6
-	VADDPS.BCST  constantsAVX512<>+40(SB), Z6, Z6
-	VSCALEFPS    Z5, Z6, Z6
-	VCMPPS.BCST  $0x03, constantsAVX512<>+44(SB), Z4, K2
-	VCMPPS.BCST  $0x1e, constantsAVX512<>+48(SB), Z4, K3
-	VCMPPS.BCST  $0x11, constantsAVX512<>+52(SB), Z4, K4
-	VMOVAPS      Z4, K2, Z6
-	VBROADCASTSS constantsAVX512<>+56(SB), K3, Z6
-	VPXORD       Z6, Z6, K4, Z6
-	VMULPS       Z6, Z3, Z3
-	VCMPPS.BCST  $0x11, constantsAVX512<>+44(SB), Z0, K2
-	VBROADCASTSS constantsAVX512<>+40(SB), Z4
-	VSUBPS       Z3, Z4, Z4
-	VBLENDMPS    Z3, Z4, K2, Z7
-	VCMPPS.BCST  $0x11, constantsAVX512<>+40(SB), Z2, K2
-	VBLENDMPS    Z1, Z7, K2, Z8
-	VMULPS       Z8, Z0, Z0
-	VMOVUPS      Z0, K1, (AX)(CX*1)
+	VMULPS       Z2, Z2, Z2
+	VSUBPS       Z2, Z4, Z2
+	VMULPS.BCST  constantsAVX512<>+0(SB), Z2, Z4
+	VADDPS.BCST  constantsAVX512<>+4(SB), Z4, Z4
+	VSUBPS.BCST  constantsAVX512<>+4(SB), Z4, Z4
+	VMULPS.BCST  constantsAVX512<>+8(SB), Z4, Z5
+	VSUBPS       Z5, Z2, Z5
+	VMULPS.BCST  constantsAVX512<>+12(SB), Z4, Z7
+	VSUBPS       Z7, Z5, Z5
+	VMULPS.BCST  constantsAVX512<>+16(SB), Z5, Z7
+	VADDPS.BCST  constantsAVX512<>+20(SB), Z7, Z7
+	VMULPS       Z5, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+24(SB), Z7, Z7
+	VMULPS       Z5, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+28(SB), Z7, Z7
+	VMULPS       Z5, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+32(SB), Z7, Z7
+	VMULPS       Z5, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+36(SB), Z7, Z7
+	VMULPS       Z5, Z7, Z7
+	VMULPS       Z5, Z7, Z7
+	VADDPS       Z5, Z7, Z5
+	VADDPS.BCST  constantsAVX512<>+40(SB), Z5, Z5
+	VSCALEFPS    Z4, Z5, Z5
+	VCMPPS.BCST  $0x03, constantsAVX512<>+44(SB), Z2, K3
+	VCMPPS.BCST  $0x1e, constantsAVX512<>+48(SB), Z2, K4
+	VCMPPS.BCST  $0x11, constantsAVX512<>+52(SB), Z2, K5
+	VMOVAPS      Z2, K3, Z5
+	VBROADCASTSS constantsAVX512<>+56(SB), K4, Z5
+	VPXORD       Z5, Z5, K5, Z5
+	VMULPS       Z5, Z3, Z2
+	VCMPPS.BCST  $0x11, constantsAVX512<>+44(SB), Z0, K3
+	VBROADCASTSS constantsAVX512<>+40(SB), Z3
+	VSUBPS       Z2, Z3, Z3
+	VBLENDMPS    Z2, Z3, K3, Z6
+	VBLENDMPS    Z1, Z6, K2, Z1
+
+near14:
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, K1, (AX)(CX*1)
 
 done12:
 	VZEROUPPER
@@ -545,9 +553,9 @@ TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
 	ANDQ  $-16, SI
 	SHLQ  $0x02, SI
 
-loop13:
+loop15:
 	CMPQ         CX, SI
-	JGE          tail14
+	JGE          tail16
 	VMOVUPS      (DX)(CX*1), Z0
 	VMULPS.BCST  constantsAVX512<>+168(SB), Z0, Z1
 	VMULPS       Z0, Z1, Z1
@@ -591,11 +599,11 @@ loop13:
 	VMULPS       Z1, Z0, Z0
 	VMOVUPS      Z0, (AX)(CX*1)
 	ADDQ         $0x40, CX
-	JMP          loop13
+	JMP          loop15
 
-tail14:
+tail16:
 	TESTQ        $0x0000000f, BX
-	JE           done15
+	JE           done17
 	VMOVUPS.Z    (DX)(CX*1), K1, Z0
 	VMULPS.BCST  constantsAVX512<>+168(SB), Z0, Z1
 	VMULPS       Z0, Z1, Z1
@@ -639,7 +647,7 @@ tail14:
 	VMULPS       Z1, Z0, Z0
 	VMOVUPS      Z0, K1, (AX)(CX*1)
 
-done15:
+done17:
 	VZEROUPPER
 	RET
 
@@ -661,145 +669,22 @@ TEXT ·geluGradAVX512(SB), NOSPLIT, $0-32
 	ANDQ  $-16, DI
 	SHLQ  $0x02, DI
 
-loop16:
+loop18:
 	CMPQ         CX, DI
-	JGE          tail17
+	JGE          tail19
 	VMOVUPS      (DX)(CX*1), Z0
 	VMOVUPS      (BX)(CX*1), Z1
 	VBROADCASTSS constantsAVX512<>+60(SB), Z2
 	VXORPS       Z2, Z1, Z2
-	VMULPS.BCST  constantsAVX512<>+176(SB), Z1, Z7
+	VMULPS.BCST  constantsAVX512<>+176(SB), Z1, Z5
 	VMULPS       Z1, Z2, Z2
 	VMULPS.BCST  constantsAVX512<>+36(SB), Z2, Z2
-	VMULPS.BCST  constantsAVX512<>+0(SB), Z2, Z8
-	VADDPS.BCST  constantsAVX512<>+4(SB), Z8, Z8
-	VSUBPS.BCST  constantsAVX512<>+4(SB), Z8, Z8
-	VMULPS.BCST  constantsAVX512<>+8(SB), Z8, Z9
-	VSUBPS       Z9, Z2, Z9
-	VMULPS.BCST  constantsAVX512<>+12(SB), Z8, Z10
-	VSUBPS       Z10, Z9, Z9
-	VMULPS.BCST  constantsAVX512<>+16(SB), Z9, Z10
-	VADDPS.BCST  constantsAVX512<>+20(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+24(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+28(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+32(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+36(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS       Z9, Z10, Z9
-	VADDPS.BCST  constantsAVX512<>+40(SB), Z9, Z9
-	VSCALEFPS    Z8, Z9, Z9
-	VCMPPS.BCST  $0x03, constantsAVX512<>+44(SB), Z2, K2
-	VCMPPS.BCST  $0x1e, constantsAVX512<>+48(SB), Z2, K3
-	VCMPPS.BCST  $0x11, constantsAVX512<>+52(SB), Z2, K4
-	VMOVAPS      Z2, K2, Z9
-	VBROADCASTSS constantsAVX512<>+56(SB), K3, Z9
-	VPXORD       Z9, Z9, K4, Z9
-	VMULPS       Z9, Z7, Z2
-	VMULPS.BCST  constantsAVX512<>+96(SB), Z1, Z7
-	VANDPS.BCST  constantsAVX512<>+64(SB), Z7, Z8
-	VMULPS       Z7, Z7, Z9
-	VMULPS.BCST  constantsAVX512<>+100(SB), Z9, Z10
-	VADDPS.BCST  constantsAVX512<>+104(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+108(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+112(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+116(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+120(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z9
-	VADDPS.BCST  constantsAVX512<>+124(SB), Z9, Z9
-	VMULPS.BCST  constantsAVX512<>+36(SB), Z7, Z7
-	VMULPS       Z9, Z7, Z7
-	VADDPS.BCST  constantsAVX512<>+36(SB), Z7, Z7
-	VBROADCASTSS constantsAVX512<>+40(SB), Z9
-	VMULPS.BCST  constantsAVX512<>+36(SB), Z8, Z10
-	VADDPS.BCST  constantsAVX512<>+40(SB), Z10, Z10
-	VDIVPS       Z10, Z9, Z9
-	VMULPS.BCST  constantsAVX512<>+128(SB), Z9, Z10
-	VADDPS.BCST  constantsAVX512<>+132(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+136(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+140(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+144(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+148(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+152(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+156(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+160(SB), Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VADDPS.BCST  constantsAVX512<>+164(SB), Z10, Z10
-	VMULPS.BCST  constantsAVX512<>+36(SB), Z9, Z9
-	VMULPS       Z8, Z8, Z11
-	VSUBPS       Z11, Z10, Z10
-	VMULPS.BCST  constantsAVX512<>+0(SB), Z10, Z11
-	VADDPS.BCST  constantsAVX512<>+4(SB), Z11, Z11
-	VSUBPS.BCST  constantsAVX512<>+4(SB), Z11, Z11
-	VMULPS.BCST  constantsAVX512<>+8(SB), Z11, Z12
-	VSUBPS       Z12, Z10, Z12
-	VMULPS.BCST  constantsAVX512<>+12(SB), Z11, Z13
-	VSUBPS       Z13, Z12, Z12
-	VMULPS.BCST  constantsAVX512<>+16(SB), Z12, Z13
-	VADDPS.BCST  constantsAVX512<>+20(SB), Z13, Z13
-	VMULPS       Z12, Z13, Z13
-	VADDPS.BCST  constantsAVX512<>+24(SB), Z13, Z13
-	VMULPS       Z12, Z13, Z13
-	VADDPS.BCST  constantsAVX512<>+28(SB), Z13, Z13
-	VMULPS       Z12, Z13, Z13
-	VADDPS.BCST  constantsAVX512<>+32(SB), Z13, Z13
-	VMULPS       Z12, Z13, Z13
-	VADDPS.BCST  constantsAVX512<>+36(SB), Z13, Z13
-	VMULPS       Z12, Z13, Z13
-	VMULPS       Z12, Z13, Z13
-	VADDPS       Z12, Z13, Z12
-	VADDPS.BCST  constantsAVX512<>+40(SB), Z12, Z12
-	VSCALEFPS    Z11, Z12, Z12
-	VCMPPS.BCST  $0x03, constantsAVX512<>+44(SB), Z10, K2
-	VCMPPS.BCST  $0x1e, constantsAVX512<>+48(SB), Z10, K3
-	VCMPPS.BCST  $0x11, constantsAVX512<>+52(SB), Z10, K4
-	VMOVAPS      Z10, K2, Z12
-	VBROADCASTSS constantsAVX512<>+56(SB), K3, Z12
-	VPXORD       Z12, Z12, K4, Z12
-	VMULPS       Z12, Z9, Z9
-	VCMPPS.BCST  $0x11, constantsAVX512<>+44(SB), Z1, K2
-	VBROADCASTSS constantsAVX512<>+40(SB), Z1
-	VSUBPS       Z9, Z1, Z1
-	VBLENDMPS    Z9, Z1, K2, Z3
-	VCMPPS.BCST  $0x11, constantsAVX512<>+40(SB), Z8, K2
-	VBLENDMPS    Z7, Z3, K2, Z4
-	VADDPS       Z2, Z4, Z1
-	VMULPS       Z1, Z0, Z0
-	VMOVUPS      Z0, (AX)(CX*1)
-	ADDQ         $0x40, CX
-	JMP          loop16
-
-tail17:
-	TESTQ        $0x0000000f, SI
-	JE           done18
-	VMOVUPS.Z    (DX)(CX*1), K1, Z0
-	VMOVUPS.Z    (BX)(CX*1), K1, Z1
-	VBROADCASTSS constantsAVX512<>+60(SB), Z2
-	VXORPS       Z2, Z1, Z2
-	VMULPS.BCST  constantsAVX512<>+176(SB), Z1, Z3
-	VMULPS       Z1, Z2, Z2
-	VMULPS.BCST  constantsAVX512<>+36(SB), Z2, Z2
-	VMULPS.BCST  constantsAVX512<>+0(SB), Z2, Z4
-	VADDPS.BCST  constantsAVX512<>+4(SB), Z4, Z4
-	VSUBPS.BCST  constantsAVX512<>+4(SB), Z4, Z4
-	VMULPS.BCST  constantsAVX512<>+8(SB), Z4, Z7
+	VMULPS.BCST  constantsAVX512<>+0(SB), Z2, Z6
+	VADDPS.BCST  constantsAVX512<>+4(SB), Z6, Z6
+	VSUBPS.BCST  constantsAVX512<>+4(SB), Z6, Z6
+	VMULPS.BCST  constantsAVX512<>+8(SB), Z6, Z7
 	VSUBPS       Z7, Z2, Z7
-	VMULPS.BCST  constantsAVX512<>+12(SB), Z4, Z8
+	VMULPS.BCST  constantsAVX512<>+12(SB), Z6, Z8
 	VSUBPS       Z8, Z7, Z7
 	VMULPS.BCST  constantsAVX512<>+16(SB), Z7, Z8
 	VADDPS.BCST  constantsAVX512<>+20(SB), Z8, Z8
@@ -815,17 +700,17 @@ tail17:
 	VMULPS       Z7, Z8, Z8
 	VADDPS       Z7, Z8, Z7
 	VADDPS.BCST  constantsAVX512<>+40(SB), Z7, Z7
-	VSCALEFPS    Z4, Z7, Z7
+	VSCALEFPS    Z6, Z7, Z7
 	VCMPPS.BCST  $0x03, constantsAVX512<>+44(SB), Z2, K2
 	VCMPPS.BCST  $0x1e, constantsAVX512<>+48(SB), Z2, K3
 	VCMPPS.BCST  $0x11, constantsAVX512<>+52(SB), Z2, K4
 	VMOVAPS      Z2, K2, Z7
 	VBROADCASTSS constantsAVX512<>+56(SB), K3, Z7
 	VPXORD       Z7, Z7, K4, Z7
-	VMULPS       Z7, Z3, Z2
-	VMULPS.BCST  constantsAVX512<>+96(SB), Z1, Z3
-	VANDPS.BCST  constantsAVX512<>+64(SB), Z3, Z4
-	VMULPS       Z3, Z3, Z7
+	VMULPS       Z7, Z5, Z2
+	VMULPS.BCST  constantsAVX512<>+96(SB), Z1, Z5
+	VANDPS.BCST  constantsAVX512<>+64(SB), Z5, Z6
+	VMULPS       Z5, Z5, Z7
 	VMULPS.BCST  constantsAVX512<>+100(SB), Z7, Z8
 	VADDPS.BCST  constantsAVX512<>+104(SB), Z8, Z8
 	VMULPS       Z7, Z8, Z8
@@ -838,11 +723,14 @@ tail17:
 	VADDPS.BCST  constantsAVX512<>+120(SB), Z8, Z8
 	VMULPS       Z7, Z8, Z7
 	VADDPS.BCST  constantsAVX512<>+124(SB), Z7, Z7
-	VMULPS.BCST  constantsAVX512<>+36(SB), Z3, Z3
-	VMULPS       Z7, Z3, Z3
-	VADDPS.BCST  constantsAVX512<>+36(SB), Z3, Z3
+	VMULPS.BCST  constantsAVX512<>+36(SB), Z5, Z5
+	VMULPS       Z7, Z5, Z5
+	VADDPS.BCST  constantsAVX512<>+36(SB), Z5, Z5
+	VCMPPS.BCST  $0x11, constantsAVX512<>+40(SB), Z6, K2
+	KORTESTW     K2, K2
+	JCS          near21
 	VBROADCASTSS constantsAVX512<>+40(SB), Z7
-	VMULPS.BCST  constantsAVX512<>+36(SB), Z4, Z8
+	VMULPS.BCST  constantsAVX512<>+36(SB), Z6, Z8
 	VADDPS.BCST  constantsAVX512<>+40(SB), Z8, Z8
 	VDIVPS       Z8, Z7, Z7
 	VMULPS.BCST  constantsAVX512<>+128(SB), Z7, Z8
@@ -864,48 +752,176 @@ tail17:
 	VMULPS       Z7, Z8, Z8
 	VADDPS.BCST  constantsAVX512<>+164(SB), Z8, Z8
 	VMULPS.BCST  constantsAVX512<>+36(SB), Z7, Z7
-	VMULPS       Z4, Z4, Z9
-	VSUBPS       Z9, Z8, Z8
-	VMULPS.BCST  constantsAVX512<>+0(SB), Z8, Z9
-	VADDPS.BCST  constantsAVX512<>+4(SB), Z9, Z9
-	VSUBPS.BCST  constantsAVX512<>+4(SB), Z9, Z9
-	VMULPS.BCST  constantsAVX512<>+8(SB), Z9, Z10
-	VSUBPS       Z10, Z8, Z10
-	VMULPS.BCST  constantsAVX512<>+12(SB), Z9, Z11
-	VSUBPS       Z11, Z10, Z10
-	VMULPS.BCST  constantsAVX512<>+16(SB), Z10, Z11
-	VADDPS.BCST  constantsAVX512<>+20(SB), Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VADDPS.BCST  constantsAVX512<>+24(SB), Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VADDPS.BCST  constantsAVX512<>+28(SB), Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VADDPS.BCST  constantsAVX512<>+32(SB), Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VADDPS.BCST  constantsAVX512<>+36(SB), Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VMULPS       Z10, Z11, Z11
-	VADDPS       Z10, Z11, Z10
-	VADDPS.BCST  constantsAVX512<>+40(SB), Z10, Z10
-	VSCALEFPS    Z9, Z10, Z10
-	VCMPPS.BCST  $0x03, constantsAVX512<>+44(SB), Z8, K2
-	VCMPPS.BCST  $0x1e, constantsAVX512<>+48(SB), Z8, K3
-	VCMPPS.BCST  $0x11, constantsAVX512<>+52(SB), Z8, K4
-	VMOVAPS      Z8, K2, Z10
-	VBROADCASTSS constantsAVX512<>+56(SB), K3, Z10
-	VPXORD       Z10, Z10, K4, Z10
-	VMULPS       Z10, Z7, Z7
-	VCMPPS.BCST  $0x11, constantsAVX512<>+44(SB), Z1, K2
+	VMULPS       Z6, Z6, Z6
+	VSUBPS       Z6, Z8, Z6
+	VMULPS.BCST  constantsAVX512<>+0(SB), Z6, Z8
+	VADDPS.BCST  constantsAVX512<>+4(SB), Z8, Z8
+	VSUBPS.BCST  constantsAVX512<>+4(SB), Z8, Z8
+	VMULPS.BCST  constantsAVX512<>+8(SB), Z8, Z9
+	VSUBPS       Z9, Z6, Z9
+	VMULPS.BCST  constantsAVX512<>+12(SB), Z8, Z10
+	VSUBPS       Z10, Z9, Z9
+	VMULPS.BCST  constantsAVX512<>+16(SB), Z9, Z10
+	VADDPS.BCST  constantsAVX512<>+20(SB), Z10, Z10
+	VMULPS       Z9, Z10, Z10
+	VADDPS.BCST  constantsAVX512<>+24(SB), Z10, Z10
+	VMULPS       Z9, Z10, Z10
+	VADDPS.BCST  constantsAVX512<>+28(SB), Z10, Z10
+	VMULPS       Z9, Z10, Z10
+	VADDPS.BCST  constantsAVX512<>+32(SB), Z10, Z10
+	VMULPS       Z9, Z10, Z10
+	VADDPS.BCST  constantsAVX512<>+36(SB), Z10, Z10
+	VMULPS       Z9, Z10, Z10
+	VMULPS       Z9, Z10, Z10
+	VADDPS       Z9, Z10, Z9
+	VADDPS.BCST  constantsAVX512<>+40(SB), Z9, Z9
+	VSCALEFPS    Z8, Z9, Z9
+	VCMPPS.BCST  $0x03, constantsAVX512<>+44(SB), Z6, K3
+	VCMPPS.BCST  $0x1e, constantsAVX512<>+48(SB), Z6, K4
+	VCMPPS.BCST  $0x11, constantsAVX512<>+52(SB), Z6, K5
+	VMOVAPS      Z6, K3, Z9
+	VBROADCASTSS constantsAVX512<>+56(SB), K4, Z9
+	VPXORD       Z9, Z9, K5, Z9
+	VMULPS       Z9, Z7, Z6
+	VCMPPS.BCST  $0x11, constantsAVX512<>+44(SB), Z1, K3
 	VBROADCASTSS constantsAVX512<>+40(SB), Z1
-	VSUBPS       Z7, Z1, Z1
-	VBLENDMPS    Z7, Z1, K2, Z5
-	VCMPPS.BCST  $0x11, constantsAVX512<>+40(SB), Z4, K2
-	VBLENDMPS    Z3, Z5, K2, Z6
-	VADDPS       Z2, Z6, Z1
-	VMULPS       Z1, Z0, Z0
-	VMOVUPS      Z0, K1, (AX)(CX*1)
+	VSUBPS       Z6, Z1, Z1
+	VBLENDMPS    Z6, Z1, K3, Z3
+	VBLENDMPS    Z5, Z3, K2, Z5
 
-done18:
+near21:
+	VADDPS  Z2, Z5, Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(CX*1)
+	ADDQ    $0x40, CX
+	JMP     loop18
+
+tail19:
+	TESTQ        $0x0000000f, SI
+	JE           done20
+	VMOVUPS.Z    (DX)(CX*1), K1, Z0
+	VMOVUPS.Z    (BX)(CX*1), K1, Z1
+	VBROADCASTSS constantsAVX512<>+60(SB), Z2
+	VXORPS       Z2, Z1, Z2
+	VMULPS.BCST  constantsAVX512<>+176(SB), Z1, Z3
+	VMULPS       Z1, Z2, Z2
+	VMULPS.BCST  constantsAVX512<>+36(SB), Z2, Z2
+	VMULPS.BCST  constantsAVX512<>+0(SB), Z2, Z5
+	VADDPS.BCST  constantsAVX512<>+4(SB), Z5, Z5
+	VSUBPS.BCST  constantsAVX512<>+4(SB), Z5, Z5
+	VMULPS.BCST  constantsAVX512<>+8(SB), Z5, Z6
+	VSUBPS       Z6, Z2, Z6
+	VMULPS.BCST  constantsAVX512<>+12(SB), Z5, Z7
+	VSUBPS       Z7, Z6, Z6
+	VMULPS.BCST  constantsAVX512<>+16(SB), Z6, Z7
+	VADDPS.BCST  constantsAVX512<>+20(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+24(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+28(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+32(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+36(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS       Z6, Z7, Z6
+	VADDPS.BCST  constantsAVX512<>+40(SB), Z6, Z6
+	VSCALEFPS    Z5, Z6, Z6
+	VCMPPS.BCST  $0x03, constantsAVX512<>+44(SB), Z2, K2
+	VCMPPS.BCST  $0x1e, constantsAVX512<>+48(SB), Z2, K3
+	VCMPPS.BCST  $0x11, constantsAVX512<>+52(SB), Z2, K4
+	VMOVAPS      Z2, K2, Z6
+	VBROADCASTSS constantsAVX512<>+56(SB), K3, Z6
+	VPXORD       Z6, Z6, K4, Z6
+	VMULPS       Z6, Z3, Z2
+	VMULPS.BCST  constantsAVX512<>+96(SB), Z1, Z3
+	VANDPS.BCST  constantsAVX512<>+64(SB), Z3, Z5
+	VMULPS       Z3, Z3, Z6
+	VMULPS.BCST  constantsAVX512<>+100(SB), Z6, Z7
+	VADDPS.BCST  constantsAVX512<>+104(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+108(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+112(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+116(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+120(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z6
+	VADDPS.BCST  constantsAVX512<>+124(SB), Z6, Z6
+	VMULPS.BCST  constantsAVX512<>+36(SB), Z3, Z3
+	VMULPS       Z6, Z3, Z3
+	VADDPS.BCST  constantsAVX512<>+36(SB), Z3, Z3
+	VCMPPS.BCST  $0x11, constantsAVX512<>+40(SB), Z5, K2
+	KORTESTW     K2, K2
+	JCS          near22
+	VBROADCASTSS constantsAVX512<>+40(SB), Z6
+	VMULPS.BCST  constantsAVX512<>+36(SB), Z5, Z7
+	VADDPS.BCST  constantsAVX512<>+40(SB), Z7, Z7
+	VDIVPS       Z7, Z6, Z6
+	VMULPS.BCST  constantsAVX512<>+128(SB), Z6, Z7
+	VADDPS.BCST  constantsAVX512<>+132(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+136(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+140(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+144(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+148(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+152(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+156(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+160(SB), Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS.BCST  constantsAVX512<>+164(SB), Z7, Z7
+	VMULPS.BCST  constantsAVX512<>+36(SB), Z6, Z6
+	VMULPS       Z5, Z5, Z5
+	VSUBPS       Z5, Z7, Z5
+	VMULPS.BCST  constantsAVX512<>+0(SB), Z5, Z7
+	VADDPS.BCST  constantsAVX512<>+4(SB), Z7, Z7
+	VSUBPS.BCST  constantsAVX512<>+4(SB), Z7, Z7
+	VMULPS.BCST  constantsAVX512<>+8(SB), Z7, Z8
+	VSUBPS       Z8, Z5, Z8
+	VMULPS.BCST  constantsAVX512<>+12(SB), Z7, Z9
+	VSUBPS       Z9, Z8, Z8
+	VMULPS.BCST  constantsAVX512<>+16(SB), Z8, Z9
+	VADDPS.BCST  constantsAVX512<>+20(SB), Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VADDPS.BCST  constantsAVX512<>+24(SB), Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VADDPS.BCST  constantsAVX512<>+28(SB), Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VADDPS.BCST  constantsAVX512<>+32(SB), Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VADDPS.BCST  constantsAVX512<>+36(SB), Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VADDPS       Z8, Z9, Z8
+	VADDPS.BCST  constantsAVX512<>+40(SB), Z8, Z8
+	VSCALEFPS    Z7, Z8, Z8
+	VCMPPS.BCST  $0x03, constantsAVX512<>+44(SB), Z5, K3
+	VCMPPS.BCST  $0x1e, constantsAVX512<>+48(SB), Z5, K4
+	VCMPPS.BCST  $0x11, constantsAVX512<>+52(SB), Z5, K5
+	VMOVAPS      Z5, K3, Z8
+	VBROADCASTSS constantsAVX512<>+56(SB), K4, Z8
+	VPXORD       Z8, Z8, K5, Z8
+	VMULPS       Z8, Z6, Z5
+	VCMPPS.BCST  $0x11, constantsAVX512<>+44(SB), Z1, K3
+	VBROADCASTSS constantsAVX512<>+40(SB), Z1
+	VSUBPS       Z5, Z1, Z1
+	VBLENDMPS    Z5, Z1, K3, Z4
+	VBLENDMPS    Z3, Z4, K2, Z3
+
+near22:
+	VADDPS  Z2, Z3, Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, K1, (AX)(CX*1)
+
+done20:
 	VZEROUPPER
 	RET
 
@@ -927,9 +943,9 @@ TEXT ·geluTanhGradAVX512(SB), NOSPLIT, $0-32
 	ANDQ  $-16, DI
 	SHLQ  $0x02, DI
 
-loop19:
+loop23:
 	CMPQ         CX, DI
-	JGE          tail20
+	JGE          tail24
 	VMOVUPS      (DX)(CX*1), Z0
 	VMOVUPS      (BX)(CX*1), Z1
 	VMULPS.BCST  constantsAVX512<>+168(SB), Z1, Z2
@@ -984,11 +1000,11 @@ loop19:
 	VMULPS       Z1, Z0, Z0
 	VMOVUPS      Z0, (AX)(CX*1)
 	ADDQ         $0x40, CX
-	JMP          loop19
+	JMP          loop23
 
-tail20:
+tail24:
 	TESTQ        $0x0000000f, SI
-	JE           done21
+	JE           done25
 	VMOVUPS.Z    (DX)(CX*1), K1, Z0
 	VMOVUPS.Z    (BX)(CX*1), K1, Z1
 	VMULPS.BCST  constantsAVX512<>+168(SB), Z1, Z2
@@ -1043,7 +1059,7 @@ tail20:
 	VMULPS       Z1, Z0, Z0
 	VMOVUPS      Z0, K1, (AX)(CX*1)
 
-done21:
+done25:
 	VZEROUPPER
 	RET
 
@@ -1070,9 +1086,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-40
 	ANDQ         $-16, SI
 	SHLQ         $0x02, SI
 
-loop22:
+loop26:
 	CMPQ          CX, SI
-	JGE           tail23
+	JGE           tail27
 	VMOVUPS       (DX)(CX*1), Z4
 	VSUBPS        Z0, Z4, Z4
 	VMULPS        Z1, Z4, Z4
@@ -1111,11 +1127,11 @@ loop22:
 	VADDPD        Z5, Z2, Z2
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $0x40, CX
-	JMP           loop22
+	JMP           loop26
 
-tail23:
+tail27:
 	TESTQ         $0x0000000f, BX
-	JE            done24
+	JE            done28
 	VMOVUPS.Z     (DX)(CX*1), K1, Z4
 	VSUBPS        Z0, Z4, Z0
 	VMULPS        Z1, Z0, Z0
@@ -1155,7 +1171,7 @@ tail23:
 	VADDPD        Z1, Z2, Z2
 	VADDPD        Z0, Z3, Z3
 
-done24:
+done28:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y0
 	VADDPD        Y0, Y2, Y2
@@ -1185,7 +1201,7 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-48
 	MOVQ  R8, CX
 	SHLQ  $0x02, CX
 
-row25:
+row29:
 	VBROADCASTSS constantsAVX512<>+184(SB), Z0
 	VMOVAPS      Z0, Z0
 	XORQ         R9, R9
@@ -1193,21 +1209,21 @@ row25:
 	ANDQ         $-16, R10
 	SHLQ         $0x02, R10
 
-loop26:
+loop30:
 	CMPQ    R9, R10
-	JGE     tail27
+	JGE     tail31
 	VMOVUPS (DX)(R9*1), Z3
 	VMAXPS  Z0, Z3, Z0
 	ADDQ    $0x40, R9
-	JMP     loop26
+	JMP     loop30
 
-tail27:
+tail31:
 	TESTQ     $0x0000000f, R8
-	JE        done28
+	JE        done32
 	VMOVUPS.Z (DX)(R9*1), K1, Z3
 	VMAXPS    Z0, Z3, K1, Z0
 
-done28:
+done32:
 	VEXTRACTF64X4 $0x01, Z0, Y3
 	VMAXPS        Y3, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X3
@@ -1227,9 +1243,9 @@ done28:
 	ANDQ          $-16, R10
 	SHLQ          $0x02, R10
 
-loop29:
+loop33:
 	CMPQ          R9, R10
-	JGE           tail30
+	JGE           tail34
 	VMOVUPS       (DX)(R9*1), Z3
 	VSUBPS        Z0, Z3, Z3
 	VMULPS.BCST   constantsAVX512<>+0(SB), Z3, Z4
@@ -1267,11 +1283,11 @@ loop29:
 	VADDPD        Z4, Z1, Z1
 	VADDPD        Z3, Z2, Z2
 	ADDQ          $0x40, R9
-	JMP           loop29
+	JMP           loop33
 
-tail30:
+tail34:
 	TESTQ         $0x0000000f, R8
-	JE            done31
+	JE            done35
 	VMOVUPS.Z     (DX)(R9*1), K1, Z3
 	VSUBPS        Z0, Z3, Z0
 	VMULPS.BCST   constantsAVX512<>+0(SB), Z0, Z3
@@ -1310,7 +1326,7 @@ tail30:
 	VADDPD        Z3, Z1, Z1
 	VADDPD        Z0, Z2, Z2
 
-done31:
+done35:
 	VADDPD        Z2, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y0, Y1, Y1
@@ -1324,7 +1340,7 @@ done31:
 	ADDQ          $0x04, BX
 	ADDQ          $0x08, SI
 	DECQ          DI
-	JNE           row25
+	JNE           row29
 	VZEROUPPER
 	RET
 
@@ -1345,7 +1361,7 @@ TEXT ·gapRowsAVX512(SB), NOSPLIT, $0-40
 	MOVQ  DI, CX
 	SHLQ  $0x02, CX
 
-row32:
+row36:
 	VBROADCASTSS (BX), Z0
 	VCVTPS2PD    Y0, Z0
 	VPXORD       Z1, Z1, Z1
@@ -1355,9 +1371,9 @@ row32:
 	ANDQ         $-16, R9
 	SHLQ         $0x02, R9
 
-loop33:
+loop37:
 	CMPQ          R8, R9
-	JGE           tail34
+	JGE           tail38
 	VMOVUPS       (DX)(R8*1), Z3
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VCVTPS2PD     Y3, Z3
@@ -1367,11 +1383,11 @@ loop33:
 	VSUBPD        Z4, Z0, Z4
 	VADDPD        Z4, Z2, Z2
 	ADDQ          $0x40, R8
-	JMP           loop33
+	JMP           loop37
 
-tail34:
+tail38:
 	TESTQ         $0x0000000f, DI
-	JE            done35
+	JE            done39
 	VMOVUPS.Z     (DX)(R8*1), K1, Z3
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VCVTPS2PD     Y3, Z3
@@ -1385,7 +1401,7 @@ tail34:
 	VMOVAPD.Z     Z4, K2, Z4
 	VADDPD        Z4, Z2, Z2
 
-done35:
+done39:
 	VADDPD        Z2, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y0, Y1, Y1
@@ -1398,7 +1414,7 @@ done35:
 	ADDQ          $0x04, BX
 	ADDQ          $0x08, AX
 	DECQ          SI
-	JNE           row32
+	JNE           row36
 	VZEROUPPER
 	RET
 
@@ -1423,39 +1439,39 @@ TEXT ·scaleRowsAVX512(SB), NOSPLIT, $0-48
 	MOVQ         DI, CX
 	SHLQ         $0x02, CX
 
-row36:
+row40:
 	VBROADCASTSS (BX), Z2
 	XORQ         R8, R8
 	MOVQ         DI, R9
 	ANDQ         $-16, R9
 	SHLQ         $0x02, R9
 
-loop37:
+loop41:
 	CMPQ    R8, R9
-	JGE     tail38
+	JGE     tail42
 	VMOVUPS (DX)(R8*1), Z3
 	VMULPS  Z2, Z3, Z3
 	VSUBPS  Z0, Z3, Z3
 	VMULPS  Z1, Z3, Z3
 	VMOVUPS Z3, (AX)(R8*1)
 	ADDQ    $0x40, R8
-	JMP     loop37
+	JMP     loop41
 
-tail38:
+tail42:
 	TESTQ     $0x0000000f, DI
-	JE        done39
+	JE        done43
 	VMOVUPS.Z (DX)(R8*1), K1, Z3
 	VMULPS    Z2, Z3, Z2
 	VSUBPS    Z0, Z2, Z2
 	VMULPS    Z1, Z2, Z2
 	VMOVUPS   Z2, K1, (AX)(R8*1)
 
-done39:
+done43:
 	ADDQ CX, AX
 	ADDQ CX, DX
 	ADDQ $0x04, BX
 	DECQ SI
-	JNE  row36
+	JNE  row40
 	VZEROUPPER
 	RET
 
@@ -1476,7 +1492,7 @@ TEXT ·softmaxGradRowsAVX512(SB), NOSPLIT, $0-40
 	MOVQ  DI, CX
 	SHLQ  $0x02, CX
 
-row40:
+row44:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	XORQ   R8, R8
@@ -1484,9 +1500,9 @@ row40:
 	ANDQ   $-16, R9
 	SHLQ   $0x02, R9
 
-loop41:
+loop45:
 	CMPQ          R8, R9
-	JGE           tail42
+	JGE           tail46
 	VMOVUPS       (DX)(R8*1), Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -1498,11 +1514,11 @@ loop41:
 	VFMADD231PD   Z2, Z4, Z0
 	VFMADD231PD   Z3, Z5, Z1
 	ADDQ          $0x40, R8
-	JMP           loop41
+	JMP           loop45
 
-tail42:
+tail46:
 	TESTQ         $0x0000000f, DI
-	JE            done43
+	JE            done47
 	VMOVUPS.Z     (DX)(R8*1), K1, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -1514,7 +1530,7 @@ tail42:
 	VFMADD231PD   Z2, Z4, Z0
 	VFMADD231PD   Z3, Z5, Z1
 
-done43:
+done47:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y2
 	VADDPD        Y2, Y0, Y0
@@ -1529,32 +1545,32 @@ done43:
 	ANDQ          $-16, R9
 	SHLQ          $0x02, R9
 
-loop44:
+loop48:
 	CMPQ    R8, R9
-	JGE     tail45
+	JGE     tail49
 	VMOVUPS (DX)(R8*1), Z3
 	VSUBPS  Z2, Z3, Z3
 	VMOVUPS (BX)(R8*1), Z4
 	VMULPS  Z3, Z4, Z3
 	VMOVUPS Z3, (AX)(R8*1)
 	ADDQ    $0x40, R8
-	JMP     loop44
+	JMP     loop48
 
-tail45:
+tail49:
 	TESTQ     $0x0000000f, DI
-	JE        done46
+	JE        done50
 	VMOVUPS.Z (DX)(R8*1), K1, Z3
 	VSUBPS    Z2, Z3, Z2
 	VMOVUPS.Z (BX)(R8*1), K1, Z3
 	VMULPS    Z2, Z3, Z2
 	VMOVUPS   Z2, K1, (AX)(R8*1)
 
-done46:
+done50:
 	ADDQ CX, AX
 	ADDQ CX, DX
 	ADDQ CX, BX
 	DECQ SI
-	JNE  row40
+	JNE  row44
 	VZEROUPPER
 	RET
 
@@ -1577,23 +1593,23 @@ TEXT ·divideByAVX512(SB), NOSPLIT, $0-32
 	ANDQ         $-16, SI
 	SHLQ         $0x02, SI
 
-loop47:
+loop51:
 	CMPQ    CX, SI
-	JGE     tail48
+	JGE     tail52
 	VMOVUPS (DX)(CX*1), Z1
 	VDIVPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(CX*1)
 	ADDQ    $0x40, CX
-	JMP     loop47
+	JMP     loop51
 
-tail48:
+tail52:
 	TESTQ     $0x0000000f, BX
-	JE        done49
+	JE        done53
 	VMOVUPS.Z (DX)(CX*1), K1, Z1
 	VDIVPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(CX*1)
 
-done49:
+done53:
 	VZEROUPPER
 	RET
 
@@ -1620,7 +1636,7 @@ TEXT ·normRowsAVX512(SB), NOSPLIT, $0-72
 	MOVQ       R10, CX
 	SHLQ       $0x02, CX
 
-row50:
+row54:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	XORQ   R11, R11
@@ -1628,9 +1644,9 @@ row50:
 	ANDQ   $-16, R12
 	SHLQ   $0x02, R12
 
-loop51:
+loop55:
 	CMPQ          R11, R12
-	JGE           tail52
+	JGE           tail56
 	VMOVUPS       (DX)(R11*1), Z4
 	VEXTRACTF64X4 $0x01, Z4, Y5
 	VCVTPS2PD     Y4, Z4
@@ -1638,11 +1654,11 @@ loop51:
 	VADDPD        Z4, Z2, Z2
 	VADDPD        Z5, Z3, Z3
 	ADDQ          $0x40, R11
-	JMP           loop51
+	JMP           loop55
 
-tail52:
+tail56:
 	TESTQ         $0x0000000f, R10
-	JE            done53
+	JE            done57
 	VMOVUPS.Z     (DX)(R11*1), K1, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y5
 	VCVTPS2PD     Y4, Z4
@@ -1650,7 +1666,7 @@ tail52:
 	VADDPD        Z4, Z2, Z2
 	VADDPD        Z5, Z3, Z3
 
-done53:
+done57:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y4
 	VADDPD        Y4, Y2, Y2
@@ -1670,9 +1686,9 @@ done53:
 	ANDQ          $-16, R12
 	SHLQ          $0x02, R12
 
-loop54:
+loop58:
 	CMPQ          R11, R12
-	JGE           tail55
+	JGE           tail59
 	VMOVUPS       (DX)(R11*1), Z6
 	VEXTRACTF64X4 $0x01, Z6, Y7
 	VCVTPS2PD     Y6, Z6
@@ -1684,11 +1700,11 @@ loop54:
 	VMULPD        Z7, Z7, Z7
 	VADDPD        Z7, Z3, Z3
 	ADDQ          $0x40, R11
-	JMP           loop54
+	JMP           loop58
 
-tail55:
+tail59:
 	TESTQ         $0x0000000f, R10
-	JE            done56
+	JE            done60
 	VMOVUPS.Z     (DX)(R11*1), K1, Z6
 	VEXTRACTF64X4 $0x01, Z6, Y7
 	VCVTPS2PD     Y6, Z6
@@ -1704,7 +1720,7 @@ tail55:
 	VMULPD        Z7, Z7, Z7
 	VADDPD        Z7, Z3, Z3
 
-done56:
+done60:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y5
 	VADDPD        Y5, Y2, Y2
@@ -1725,9 +1741,9 @@ done56:
 	ANDQ          $-16, R12
 	SHLQ          $0x02, R12
 
-loop57:
+loop61:
 	CMPQ    R11, R12
-	JGE     tail58
+	JGE     tail62
 	VMOVUPS (DX)(R11*1), Z6
 	VSUBPS  Z4, Z6, Z6
 	VMULPS  Z5, Z6, Z6
@@ -1737,11 +1753,11 @@ loop57:
 	VADDPS  Z7, Z6, Z6
 	VMOVUPS Z6, (AX)(R11*1)
 	ADDQ    $0x40, R11
-	JMP     loop57
+	JMP     loop61
 
-tail58:
+tail62:
 	TESTQ     $0x0000000f, R10
-	JE        done59
+	JE        done63
 	VMOVUPS.Z (DX)(R11*1), K1, Z6
 	VSUBPS    Z4, Z6, Z4
 	VMULPS    Z5, Z4, Z4
@@ -1751,13 +1767,13 @@ tail58:
 	VADDPS    Z5, Z4, Z4
 	VMOVUPS   Z4, K1, (AX)(R11*1)
 
-done59:
+done63:
 	ADDQ CX, AX
 	ADDQ CX, DX
 	ADDQ $0x04, BX
 	ADDQ $0x04, SI
 	DECQ R9
-	JNE  row50
+	JNE  row54
 	VZEROUPPER
 	RET
 
@@ -1781,7 +1797,7 @@ TEXT ·normGradRowsAVX512(SB), NOSPLIT, $0-64
 	MOVQ  R10, CX
 	SHLQ  $0x02, CX
 
-row60:
+row64:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS (DI), Z1
 	VPXORD       Z2, Z2, Z2
@@ -1793,9 +1809,9 @@ row60:
 	ANDQ         $-16, R12
 	SHLQ         $0x02, R12
 
-loop61:
+loop65:
 	CMPQ          R11, R12
-	JGE           tail62
+	JGE           tail66
 	VMOVUPS       (DX)(R11*1), Z6
 	VMOVUPS       (R8)(R11*1), Z7
 	VMULPS        Z7, Z6, Z6
@@ -1815,11 +1831,11 @@ loop61:
 	VADDPD        Z7, Z4, Z4
 	VADDPD        Z6, Z5, Z5
 	ADDQ          $0x40, R11
-	JMP           loop61
+	JMP           loop65
 
-tail62:
+tail66:
 	TESTQ         $0x0000000f, R10
-	JE            done63
+	JE            done67
 	VMOVUPS.Z     (DX)(R11*1), K1, Z6
 	VMOVUPS.Z     (R8)(R11*1), K1, Z7
 	VMULPS        Z7, Z6, Z6
@@ -1841,7 +1857,7 @@ tail62:
 	VADDPD        Z7, Z4, Z4
 	VADDPD        Z6, Z5, Z5
 
-done63:
+done67:
 	VXORPS        X6, X6, X6
 	VCVTSI2SDQ    R10, X6, X6
 	VADDPD        Z3, Z2, Z2
@@ -1869,9 +1885,9 @@ done63:
 	ANDQ          $-16, R12
 	SHLQ          $0x02, R12
 
-loop64:
+loop68:
 	CMPQ    R11, R12
-	JGE     tail65
+	JGE     tail69
 	VMOVUPS (BX)(R11*1), Z8
 	VSUBPS  Z0, Z8, Z8
 	VMULPS  Z1, Z8, Z8
@@ -1882,11 +1898,11 @@ loop64:
 	VMULPS  Z1, Z8, Z8
 	VMOVUPS Z8, (AX)(R11*1)
 	ADDQ    $0x40, R11
-	JMP     loop64
+	JMP     loop68
 
-tail65:
+tail69:
 	TESTQ     $0x0000000f, R10
-	JE        done66
+	JE        done70
 	VMOVUPS.Z (BX)(R11*1), K1, Z8
 	VSUBPS    Z0, Z8, Z0
 	VMULPS    Z1, Z0, Z0
@@ -1897,14 +1913,14 @@ tail65:
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(R11*1)
 
-done66:
+done70:
 	ADDQ CX, AX
 	ADDQ CX, DX
 	ADDQ CX, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R9
-	JNE  row60
+	JNE  row64
 	VZEROUPPER
 	RET
 
@@ -1928,7 +1944,7 @@ TEXT ·normSumsAVX512(SB), NOSPLIT, $0-64
 	MOVQ  R10, CX
 	SHLQ  $0x02, CX
 
-row67:
+row71:
 	VBROADCASTSS (DI), Z0
 	VBROADCASTSS (R8), Z1
 	XORQ         R11, R11
@@ -1936,9 +1952,9 @@ row67:
 	ANDQ         $-16, R12
 	SHLQ         $0x02, R12
 
-loop68:
+loop72:
 	CMPQ          R11, R12
-	JGE           tail69
+	JGE           tail73
 	VMOVUPS       (BX)(R11*1), Z2
 	VMOVUPS       (SI)(R11*1), Z3
 	VSUBPS        Z0, Z3, Z3
@@ -1959,11 +1975,11 @@ loop68:
 	VADDPD        64(DX)(R11*2), Z3, Z3
 	VMOVUPD       Z3, 64(DX)(R11*2)
 	ADDQ          $0x40, R11
-	JMP           loop68
+	JMP           loop72
 
-tail69:
+tail73:
 	TESTQ         $0x0000000f, R10
-	JE            done70
+	JE            done74
 	VMOVUPS.Z     (BX)(R11*1), K1, Z2
 	VMOVUPS.Z     (SI)(R11*1), K1, Z3
 	VSUBPS        Z0, Z3, Z0
@@ -1992,13 +2008,13 @@ tail69:
 	VADDPD        Z1, Z0, Z0
 	VMOVUPD       Z0, K2, 64(DX)(R11*2)
 
-done70:
+done74:
 	ADDQ CX, BX
 	ADDQ CX, SI
 	ADDQ $0x04, DI
 	ADDQ $0x04, R8
 	DECQ R9
-	JNE  row67
+	JNE  row71
 	VZEROUPPER
 	RET
 
