@@ -58,6 +58,6 @@ for m in cortex-a53:neon cortex-a76:sdot max:i8mm; do
 done
 for p in $kernels; do run max "$p" -test.skip '^TestFloat|^TestBF16|^TestIntLines' -test.run '^Test[^/]*/neon'; done
 run cortex-a53 backend/cpu -test.run '^TestConformance$/(integer|quant|qlinear|dequant)'
-run max backend/cpu -test.run '^(TestConformance|TestKernelISAs)$/(conv$|gemm|matmul|integer|quant|qlinear|max_pool|affine|norm|sgd|adam|clip|add$|relu$)'
+run max backend/cpu -test.run '^(TestConformance|TestKernelISAs)$/(conv$|gemm|matmul|integer|quant|qlinear|max_pool|affine|norm|sgd|adam|clip|softmax|exp$|add$|relu$)'
 run max qat -test.run '^TestPreparedIsConverted$'
 run max tests -test.run '^TestZooOnIntegers$/(cnn|ds-cnn|mobilenetv1|resnet8|mlp)'

@@ -19,7 +19,7 @@ func total(s *[lanes]float64) float64 {
 
 // ExpSum writes y = exp((x - shift) * factor) and returns the sum.
 func ExpSum(y, x []float32, shift, factor float32) float64 {
-	if k := family.Kernel(); k != nil && len(x) > 0 {
+	if k := family.Kernel(); k.expSum != nil && len(x) > 0 {
 		y = y[:len(x)]
 		return k.expSum(&y[0], &x[0], shift, factor, uintptr(len(x)))
 	}
@@ -59,7 +59,7 @@ func Max[T Float](x []T) T {
 // length of most is the number of rows; n is positive.
 func SoftmaxRows(y, x []float32, n int, most []float32, sum []float64) {
 	rows := len(most)
-	if k := family.Kernel(); k != nil && rows > 0 {
+	if k := family.Kernel(); k.softmaxRows != nil && rows > 0 {
 		y, x, sum = y[:rows*n], x[:rows*n], sum[:rows]
 		k.softmaxRows(&y[0], &x[0], &most[0], &sum[0], uintptr(rows), uintptr(n))
 		return
@@ -83,7 +83,7 @@ func softmaxRows[T Float](y, x []T, n int, most []T, sum []float64, exp func(T) 
 // GapRows adds up, for each row of n elements of x, what they lack of most.
 func GapRows(sum []float64, x []float32, n int, most []float32) {
 	rows := len(most)
-	if k := family.Kernel(); k != nil && rows > 0 {
+	if k := family.Kernel(); k.gapRows != nil && rows > 0 {
 		x, sum = x[:rows*n], sum[:rows]
 		k.gapRows(&sum[0], &x[0], &most[0], uintptr(rows), uintptr(n))
 		return
@@ -111,7 +111,7 @@ func gapRows[T Float](sum []float64, x []T, n int, most []T) {
 // every step rounded. The length of factor is the number of rows.
 func ScaleRows(y, x []float32, n int, factor []float32, less, times float32) {
 	rows := len(factor)
-	if k := family.Kernel(); k != nil && rows > 0 {
+	if k := family.Kernel(); k.scaleRows != nil && rows > 0 {
 		y, x = y[:rows*n], x[:rows*n]
 		k.scaleRows(&y[0], &x[0], &factor[0], less, times, uintptr(rows), uintptr(n))
 		return
@@ -136,7 +136,7 @@ func scaleRows[T Float](y, x []T, n int, factor []T, less, times T) {
 // SoftmaxGradRows writes y * (dy - sum(dy*y)) for each row of n elements.
 func SoftmaxGradRows(dx, dy, y []float32, n int) {
 	rows := len(dy) / max(n, 1)
-	if k := family.Kernel(); k != nil && rows > 0 {
+	if k := family.Kernel(); k.softmaxGradRows != nil && rows > 0 {
 		dx, y = dx[:rows*n], y[:rows*n]
 		k.softmaxGradRows(&dx[0], &dy[0], &y[0], uintptr(rows), uintptr(n))
 		return

@@ -15,7 +15,7 @@ type Float interface{ float32 | float64 }
 
 // Exp writes e^x.
 func Exp(y, x []float32) {
-	if k := family.Kernel(); k != nil && len(x) > 0 {
+	if k := family.Kernel(); k.exp != nil && len(x) > 0 {
 		y = y[:len(x)]
 		k.exp(&y[0], &x[0], uintptr(len(x)))
 		return
@@ -28,7 +28,7 @@ func ExpOf64(y, x []float64) { each(y, x, math.Exp) }
 
 // Sigmoid writes 1/(1+exp(-x)).
 func Sigmoid(y, x []float32) {
-	if k := family.Kernel(); k != nil && len(x) > 0 {
+	if k := family.Kernel(); k.sigmoid != nil && len(x) > 0 {
 		y = y[:len(x)]
 		k.sigmoid(&y[0], &x[0], uintptr(len(x)))
 		return
@@ -38,7 +38,7 @@ func Sigmoid(y, x []float32) {
 
 // Tanh writes the hyperbolic tangent.
 func Tanh(y, x []float32) {
-	if k := family.Kernel(); k != nil && len(x) > 0 {
+	if k := family.Kernel(); k.tanh != nil && len(x) > 0 {
 		y = y[:len(x)]
 		k.tanh(&y[0], &x[0], uintptr(len(x)))
 		return
@@ -48,7 +48,7 @@ func Tanh(y, x []float32) {
 
 // Gelu writes x times the distribution function of the normal distribution.
 func Gelu(y, x []float32) {
-	if k := family.Kernel(); k != nil && len(x) > 0 {
+	if k := family.Kernel(); k.gelu != nil && len(x) > 0 {
 		y = y[:len(x)]
 		k.gelu(&y[0], &x[0], uintptr(len(x)))
 		return
@@ -58,7 +58,7 @@ func Gelu(y, x []float32) {
 
 // GeluTanh is the approximation of Gelu by tanh.
 func GeluTanh(y, x []float32) {
-	if k := family.Kernel(); k != nil && len(x) > 0 {
+	if k := family.Kernel(); k.geluTanh != nil && len(x) > 0 {
 		y = y[:len(x)]
 		k.geluTanh(&y[0], &x[0], uintptr(len(x)))
 		return
@@ -68,7 +68,7 @@ func GeluTanh(y, x []float32) {
 
 // GeluGrad is the gradient of Gelu.
 func GeluGrad(dx, dy, x []float32) {
-	if k := family.Kernel(); k != nil && len(dy) > 0 {
+	if k := family.Kernel(); k.geluGrad != nil && len(dy) > 0 {
 		dx, x = dx[:len(dy)], x[:len(dy)]
 		k.geluGrad(&dx[0], &dy[0], &x[0], uintptr(len(dy)))
 		return
@@ -78,7 +78,7 @@ func GeluGrad(dx, dy, x []float32) {
 
 // GeluTanhGrad is the gradient of GeluTanh.
 func GeluTanhGrad(dx, dy, x []float32) {
-	if k := family.Kernel(); k != nil && len(dy) > 0 {
+	if k := family.Kernel(); k.geluTanhGrad != nil && len(dy) > 0 {
 		dx, x = dx[:len(dy)], x[:len(dy)]
 		k.geluTanhGrad(&dx[0], &dy[0], &x[0], uintptr(len(dy)))
 		return

@@ -44,15 +44,23 @@ var loops = []loop{
 	{"gelu tanh gradient", GeluTanhGrad, alone(func(dx, dy, x []float32) { geluTanhGrad(dx, dy, x, Sigmoid32) })},
 }
 
-// vectored calls f with every instruction set that has kernels.
-func vectored(t testing.TB, f func(set string)) {
+// vectored calls f with every instruction set that has kernels, in tests under
+// its name.
+func vectored(t testing.TB, f func(t testing.TB, set string)) {
 	defer func() { require.NoError(t, isa.SetMax("")) }()
 	for _, s := range slices.Backward(family.Sets()) {
 		require.NoError(t, isa.SetMax(s.String()))
 		require.Equal(t, s, family.Set())
-		f(s.String())
+		if test, ok := t.(*testing.T); ok {
+			test.Run(s.String(), func(t *testing.T) { f(t, s.String()) })
+			continue
+		}
+		f(t, s.String())
 	}
 }
+
+// flat is a test without tests under it, as a fuzzed one must be.
+type flat struct{ testing.TB }
 
 // same compares bits, any NaN being equal to any other.
 func same[T Float](t testing.TB, want, got []T, context ...any) {
@@ -108,7 +116,7 @@ func TestLoops(t *testing.T) {
 				x[i] = float32(r.Float64()*2.8 - 1.4 + float64(i/32%2)*8)
 			}
 		}
-		vectored(t, func(set string) {
+		vectored(t, func(t testing.TB, set string) {
 			for _, l := range loops {
 				want, to := guarded[float32](n)
 				for i := range x {
@@ -136,7 +144,7 @@ func TestExponentials(t *testing.T) {
 		}
 	}
 	y := make([]float32, len(x))
-	vectored(t, func(set string) {
+	vectored(t, func(t testing.TB, set string) {
 		Exp(y, x)
 		worst, subnormal, at := 0.0, 0.0, float32(0)
 		for i, v := range x {
@@ -211,7 +219,7 @@ func checkRows(t testing.TB, x, dy []float32, n int) {
 	for r := range rows {
 		total[r] = expSum(exps[r*n:][:n], x[r*n:][:n], most[r], 0.5, Exp32)
 	}
-	vectored(t, func(set string) {
+	vectored(t, func(t testing.TB, set string) {
 		context := fmt.Sprint(rows, " rows of ", n, " ", set)
 		gotY, y := guarded[float32](rows * n)
 		gotMost, most := guarded[float32](rows)
@@ -255,7 +263,7 @@ func FuzzLoops(f *testing.F) {
 		}
 		dy := slices.Clone(x)
 		slices.Reverse(dy)
-		vectored(t, func(set string) {
+		vectored(flat{t}, func(t testing.TB, set string) {
 			for _, l := range loops {
 				want, got := make([]float32, len(x)), make([]float32, len(x))
 				for i := range x {
@@ -267,7 +275,7 @@ func FuzzLoops(f *testing.F) {
 		})
 		if n := int(cut)%70 + 1; len(x) >= n {
 			rows := len(x) / n
-			checkRows(t, x[:rows*n], dy[:rows*n], n)
+			checkRows(flat{t}, x[:rows*n], dy[:rows*n], n)
 		}
 	})
 }

@@ -4,7 +4,7 @@ import "math"
 
 // DivideBy writes x / by.
 func DivideBy(y, x []float32, by float32) {
-	if k := family.Kernel(); k != nil && len(x) > 0 {
+	if k := family.Kernel(); k.divideBy != nil && len(x) > 0 {
 		y = y[:len(x)]
 		k.divideBy(&y[0], &x[0], by, uintptr(len(x)))
 		return
@@ -32,7 +32,7 @@ func divideBy[T Float](y, x []T, by T) {
 // mean is the number of rows.
 func NormRows(y, x, mean, inv, gamma, beta []float32, n int, eps float64) {
 	rows := len(mean)
-	if k := family.Kernel(); k != nil && rows > 0 && y != nil && gamma != nil && beta != nil {
+	if k := family.Kernel(); k.normRows != nil && rows > 0 && y != nil && gamma != nil && beta != nil {
 		y, x, inv, gamma, beta = y[:rows*n], x[:rows*n], inv[:rows], gamma[:n], beta[:n]
 		k.normRows(&y[0], &x[0], &mean[0], &inv[0], &gamma[0], &beta[0], eps, uintptr(rows), uintptr(n))
 		return
@@ -83,7 +83,7 @@ func normRows[T Float](y, x, mean, inv, gamma, beta []T, n int, eps float64) {
 // The length of mean is the number of rows.
 func NormGradRows(dx, dy, x, mean, inv, gamma []float32, n int) {
 	rows := len(mean)
-	if k := family.Kernel(); k != nil && rows > 0 && gamma != nil {
+	if k := family.Kernel(); k.normGradRows != nil && rows > 0 && gamma != nil {
 		dx, dy, x, inv, gamma = dx[:rows*n], dy[:rows*n], x[:rows*n], inv[:rows], gamma[:n]
 		k.normGradRows(&dx[0], &dy[0], &x[0], &mean[0], &inv[0], &gamma[0], uintptr(rows), uintptr(n))
 		return
@@ -121,7 +121,7 @@ func normGradRows[T Float](dx, dy, x, mean, inv, gamma []T, n int) {
 // of rows.
 func NormSums(dgamma, dbeta []float64, dy, x, mean, inv []float32, n int) {
 	rows := len(mean)
-	if k := family.Kernel(); k != nil && rows > 0 {
+	if k := family.Kernel(); k.normSums != nil && rows > 0 {
 		dgamma, dbeta, dy, x, inv = dgamma[:n], dbeta[:n], dy[:rows*n], x[:rows*n], inv[:rows]
 		k.normSums(&dgamma[0], &dbeta[0], &dy[0], &x[0], &mean[0], &inv[0], uintptr(rows), uintptr(n))
 		return

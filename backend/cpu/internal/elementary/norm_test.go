@@ -79,7 +79,7 @@ func checkNorm(t testing.TB, x, dy []float32, n int) {
 			t.Fatalf("element %d of rows of %d is %v, want %v", i, n, want.y[17+i], y)
 		}
 	}
-	vectored(t, func(set string) {
+	vectored(t, func(t testing.TB, set string) {
 		context := fmt.Sprint(rows, " rows of ", n, " ", set)
 		got := run(NormRows, NormGradRows, NormSums, DivideBy)
 		same(t, want.mean, got.mean, "means of ", context)
@@ -105,6 +105,6 @@ func FuzzNorm(f *testing.F) {
 			x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
 		}
 		rows := len(x) / 2 / n
-		checkNorm(t, x[:rows*n], x[len(x)/2:][:rows*n], n)
+		checkNorm(flat{t}, x[:rows*n], x[len(x)/2:][:rows*n], n)
 	})
 }
