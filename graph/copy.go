@@ -24,6 +24,7 @@ func NewCopy(src *Graph) *Copy {
 			c.m[i] = c.Dst.Const(v.name, v.init)
 		}
 	}
+	c.derive()
 	return c
 }
 
@@ -48,6 +49,10 @@ func (c *Copy) Node(n *Node) []Value {
 	for i := range out {
 		c.Set(n.Out[i], out[i])
 		c.Codes(n.Out[i])
+	}
+	if len(out) > 0 {
+		m, _ := out[0].Producer()
+		m.Again = n.Again
 	}
 	return out
 }
@@ -90,6 +95,7 @@ func Rebatch(g *Graph, n int) (*Graph, error) {
 	for i := 1; i < len(g.vals); i++ {
 		c.m[i] = r.leaf(&g.vals[i], n)
 	}
+	c.derive()
 	for _, n := range g.nodes {
 		c.Node(n)
 	}

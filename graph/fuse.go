@@ -21,8 +21,25 @@ var fusions []Fusion
 // the order of registration.
 func RegisterFusion(f Fusion) { fusions = append(fusions, f) }
 
+var updateFusions []Fusion
+
+// RegisterUpdateFusion adds a fusion that reaches from an optimizer to the
+// operations of the next step; package op calls it from init. It must put one
+// node in the place of each.
+func RegisterUpdateFusion(f Fusion) { updateFusions = append(updateFusions, f) }
+
+// FuseUpdates applies the registered fusions of updates to a graph with
+// gradients and optimizer.
+func FuseUpdates(g *Graph, supports Supports) (*Graph, error) {
+	return fuse(updateFusions, g, supports)
+}
+
 // Fuse applies the registered fusions to a graph lowered for training.
 func Fuse(g *Graph, supports Supports) (*Graph, error) {
+	return fuse(fusions, g, supports)
+}
+
+func fuse(fusions []Fusion, g *Graph, supports Supports) (*Graph, error) {
 	for _, f := range fusions {
 		if g.err != nil {
 			return nil, g.err

@@ -38,6 +38,9 @@ const (
 	State
 	// Const values never change.
 	Const
+	// Derived values hold what is made of params and states, from one run of a
+	// program to the next: see [Graph.Derive].
+	Derived
 )
 
 // Value is one tensor of a graph. The zero Value means "absent".
@@ -69,16 +72,18 @@ type Node struct {
 // Graph is a list of nodes in execution order. It is not safe for concurrent
 // change.
 type Graph struct {
-	vals      []valueInfo
-	nodes     []*Node
-	inputs    []Value
-	outputs   []Output
-	byName    map[string]Value
-	used      map[string]int
-	scope     []string
-	codes     map[int]Codes
-	gradients backend.GradPrecision
-	err       error
+	vals  []valueInfo
+	nodes []*Node
+	// derivations make derived values; they are not in nodes.
+	derivations []*Node
+	inputs      []Value
+	outputs     []Output
+	byName      map[string]Value
+	used        map[string]int
+	scope       []string
+	codes       map[int]Codes
+	gradients   backend.GradPrecision
+	err         error
 }
 
 // Output is a named result of a graph.

@@ -116,6 +116,9 @@ func Lower(g *Graph, m Mode, batch int) (*Graph, error) {
 	if g.err != nil {
 		return nil, g.err
 	}
+	if len(g.derivations) > 0 {
+		return nil, fmt.Errorf("graph: %s is derived of parameters: the graph is that of a program, lower the model instead", g.derivations[0].Out[0].Name())
+	}
 	n := len(g.vals)
 	r := &Rewrite{Dst: New(), Mode: m, src: g, float: make([]Value, n), codes: make([]Codes, n), alias: make([]Value, n),
 		done: map[*Node]bool{}, heads: map[*Node]chainNodes{}}

@@ -26,6 +26,7 @@ func Rename(g *Graph, names map[string]string) (*Graph, error) {
 			c.m[i] = c.Dst.Const(v.name, v.init)
 		}
 	}
+	c.derive()
 	for _, n := range g.nodes {
 		c.Node(n)
 	}

@@ -14,7 +14,7 @@ import (
 // Memory is what a program holds, in bytes, known before the first step.
 type Memory struct {
 	Params int64 // Trained parameters.
-	States int64 // Statistics, observers, scales, optimizer moments.
+	States int64 // Statistics, observers, scales, optimizer moments; codes made for the next step.
 	Consts int64
 	Inputs int64
 	// Arena is the one block that all computed values share; Values is their
@@ -298,7 +298,7 @@ func (p *plan) define(n *graph.Node, at int, backward bool) error {
 	stored := true
 	for _, v := range n.In {
 		k := v.Kind()
-		stored = stored && (v.Absent() || k == graph.Param || k == graph.State || k == graph.Const || p.stored[v.ID()])
+		stored = stored && (v.Absent() || k == graph.Param || k == graph.State || k == graph.Const || k == graph.Derived || p.stored[v.ID()])
 	}
 	for _, o := range n.Out {
 		p.stored[o.ID()] = stored
@@ -375,6 +375,10 @@ func (p *Program) build(ctx context.Context, limit int64) error {
 	if err := p.leaves(ctx, pl, bufs); err != nil {
 		return err
 	}
+	if err := p.derive(bufs); err != nil {
+		return err
+	}
+	p.findWrites(pl)
 	arena, err := p.alloc(tensor.Of(tensor.U8, pl.total))
 	if err != nil {
 		return fmt.Errorf("program: arena of %d bytes: %w", pl.total, err)
@@ -449,15 +453,22 @@ func (p *Program) bind(n *graph.Node, buffer func(graph.Value) (backend.Buffer, 
 		}
 		out[i] = b
 	}
+	k, err := p.bindKernel(n, out, in)
+	if err == nil {
+		p.steps = append(p.steps, step{k, n})
+	}
+	return err
+}
+
+func (p *Program) bindKernel(n *graph.Node, out, in []backend.Buffer) (backend.Kernel, error) {
 	k, err := p.b.Bind(n.Op, out, in)
 	if err != nil {
-		return nodeError(n, err)
+		return nil, nodeError(n, err)
 	}
 	if w, ok := k.(backend.Workspacer); ok {
 		p.mem.Workspace = max(p.mem.Workspace, w.Workspace())
 	}
-	p.steps = append(p.steps, step{k, n})
-	return nil
+	return k, nil
 }
 
 // leaves provides inputs, params, states and constants that live nodes or
@@ -478,7 +489,7 @@ func (p *Program) leaves(ctx context.Context, pl *plan, bufs map[int]backend.Buf
 			if err != nil {
 				return err
 			}
-			bufs[v.ID()] = b
+			bufs[v.ID()] = b.Buffer
 		}
 	}
 	for _, v := range p.g.Values(graph.Const) {
@@ -510,7 +521,7 @@ func (p *Program) account(pl *plan) {
 		return n
 	}
 	p.mem = Memory{
-		Params: sum(p.g.Values(graph.Param), true), States: sum(p.g.Values(graph.State), true),
+		Params: sum(p.g.Values(graph.Param), true), States: sum(p.g.Values(graph.State), true) + sum(p.g.Values(graph.Derived), true),
 		Consts: sum(p.g.Values(graph.Const), false), Inputs: sum(p.g.Inputs(), true), Arena: int64(pl.total), Saved: pl.saved, Peak: pl.peak,
 	}
 	for _, id := range pl.order {

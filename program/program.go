@@ -62,6 +62,10 @@ type Program struct {
 	// owned is the memory that is not the State's.
 	owned  []backend.Buffer
 	replay replay
+	// derivations make what the steps leave for the next; writes are the
+	// persistent tensors that they change.
+	derivations []*derivation
+	writes      []*stored
 }
 
 type step struct {
@@ -125,6 +129,12 @@ func Compile(ctx context.Context, g *graph.Graph, o Options) (*Program, error) {
 		return nil, err
 	}
 	forward -= low.DeferUpdates(forward)
+	if o.Loss != "" && !o.KeepAll {
+		var err error
+		if low, err = graph.FuseUpdates(low, b.Supports); err != nil {
+			return nil, err
+		}
+	}
 	p := &Program{b: b, state: o.State, g: low, inputs: map[string]backend.Buffer{}, outs: map[string]backend.Buffer{}, forward: forward}
 	if err := p.build(ctx, o.Memory); err != nil {
 		p.Close()
@@ -173,6 +183,9 @@ func (p *Program) State() *State { return p.state }
 // names the node. From the second step on a backend that can record runs the
 // step as one.
 func (p *Program) Run(ctx context.Context) error {
+	if err := p.begin(ctx); err != nil {
+		return err
+	}
 	done, err := p.replayed(ctx)
 	if err != nil {
 		return p.locate(err)
@@ -190,6 +203,7 @@ func (p *Program) Run(ctx context.Context) error {
 	if err := p.b.Sync(ctx); err != nil {
 		return p.locate(err)
 	}
+	p.finish()
 	return nil
 }
 
@@ -211,8 +225,11 @@ func (p *Program) Close() {
 	for _, s := range p.steps {
 		ks = append(ks, s.kernel)
 	}
+	for _, d := range p.derivations {
+		ks = append(ks, d.kernel)
+	}
 	r.Release(p.owned, ks)
-	p.steps, p.owned, p.replay = nil, nil, replay{}
+	p.steps, p.owned, p.derivations, p.replay = nil, nil, nil, replay{}
 }
 
 func (p *Program) runStep(ctx context.Context, s *step) (err error) {

@@ -63,5 +63,10 @@ func (p *Program) locate(err error) error {
 			return nodeError(s.node, k.Err)
 		}
 	}
+	for _, d := range p.derivations {
+		if d.kernel == k.Kernel {
+			return nodeError(d.node, k.Err)
+		}
+	}
 	return err
 }

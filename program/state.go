@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/graph"
@@ -18,15 +19,23 @@ import (
 type State struct {
 	b  backend.Backend
 	mu sync.Mutex
-	m  map[string]backend.Buffer
+	m  map[string]*stored
 	// order keeps the names in the order of creation, which checkpoints and
 	// reports use.
 	order []string
 }
 
+// stored is a tensor of a State.
+type stored struct {
+	backend.Buffer
+	// version counts the changes, from 1: what is made of the contents is made
+	// of a version.
+	version atomic.Uint64
+}
+
 // NewState returns an empty State on b.
 func NewState(b backend.Backend) *State {
-	return &State{b: b, m: map[string]backend.Buffer{}}
+	return &State{b: b, m: map[string]*stored{}}
 }
 
 // Backend returns where the tensors live.
@@ -48,14 +57,12 @@ func (s *State) Has(name string) bool {
 
 // Read copies a tensor to the host.
 func (s *State) Read(ctx context.Context, name string) (*tensor.Tensor, error) {
-	s.mu.Lock()
-	b := s.m[name]
-	s.mu.Unlock()
+	b := s.find(name)
 	if b == nil {
 		return nil, fmt.Errorf("program: no state tensor %q", name)
 	}
 	t := tensor.New(b.Spec())
-	if err := s.b.Read(ctx, t.Bytes(), b); err != nil {
+	if err := s.b.Read(ctx, t.Bytes(), b.Buffer); err != nil {
 		return nil, fmt.Errorf("program: read %s: %w", name, err)
 	}
 	return t, nil
@@ -68,14 +75,15 @@ func (s *State) Write(ctx context.Context, name string, t *tensor.Tensor) error 
 	if err != nil {
 		return err
 	}
-	if err := s.b.Write(ctx, b, t.Bytes()); err != nil {
+	b.version.Add(1)
+	if err := s.b.Write(ctx, b.Buffer, t.Bytes()); err != nil {
 		return fmt.Errorf("program: write %s: %w", name, err)
 	}
 	return nil
 }
 
 // buffer returns the tensor of this name, creating it with the contents init.
-func (s *State) buffer(ctx context.Context, name string, spec tensor.Spec, init *tensor.Tensor) (backend.Buffer, error) {
+func (s *State) buffer(ctx context.Context, name string, spec tensor.Spec, init *tensor.Tensor) (*stored, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if b := s.m[name]; b != nil {
@@ -93,9 +101,18 @@ func (s *State) buffer(ctx context.Context, name string, spec tensor.Spec, init 
 			return nil, fmt.Errorf("program: %s: %w", name, err)
 		}
 	}
-	s.m[name] = b
+	t := &stored{Buffer: b}
+	t.version.Store(1)
+	s.m[name] = t
 	s.order = append(s.order, name)
-	return b, nil
+	return t, nil
+}
+
+// find returns the tensor of this name, nil if there is none.
+func (s *State) find(name string) *stored {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m[name]
 }
 
 // Snapshot copies all tensors to the host.

@@ -32,6 +32,20 @@ func powInt(x float64, n int64) float64 {
 
 // bindAdam works on the inputs, which the outputs are.
 func bindAdam[T float](op backend.Adam, in []*tensor.Tensor) func() error {
+	begin, update := adamSteps[T](op, in)
+	n := in[0].Numel()
+	grain := grainFor(n, 6)
+	return func() error {
+		if err := begin(); err != nil {
+			return err
+		}
+		parallel(n, grain, update)
+		return nil
+	}
+}
+
+// adamSteps returns what a run does first, and the update of elements [lo, hi).
+func adamSteps[T float](op backend.Adam, in []*tensor.Tensor) (begin func() error, update func(lo, hi int)) {
 	param, grad, first, second := typed[T](in[0]), typed[T](in[1]), typed[T](in[2]), typed[T](in[3])
 	rate, step := in[4].F32(), in[5].I64()
 	b1, b2, decay := decimal(op.Beta1), decimal(op.Beta2), decimal(op.WeightDecay)
@@ -60,7 +74,6 @@ func bindAdam[T float](op backend.Adam, in []*tensor.Tensor) func() error {
 			codes.Adam(f, p[lo:hi], g[lo:hi], m[lo:hi], v[lo:hi])
 		}
 	}
-	grain := grainFor(len(param), 6)
 	return func() error {
 		t := step[0]
 		if t < 1 {
@@ -73,7 +86,6 @@ func bindAdam[T float](op backend.Adam, in []*tensor.Tensor) func() error {
 		if op.Decoupled {
 			shrink = T(1 - float64(lr*decay))
 		}
-		parallel(len(param), grain, body)
 		return nil
-	}
+	}, body
 }

@@ -57,6 +57,12 @@ type quantizerKernel struct {
 	in []*tensor.Tensor
 }
 
+// codesAndEnds returns codes, least and greatest of x.
+func codesAndEnds(s quant.Scheme, x *tensor.Tensor) []*tensor.Tensor {
+	n := tensor.Of(tensor.F32, s.Params(x.Shape()))
+	return []*tensor.Tensor{tensor.New(tensor.Spec{DType: s.DType(), Shape: x.Shape()}), tensor.New(n), tensor.New(n)}
+}
+
 // quantizerKernels returns every kernel of the quantizers with inputs of
 // several tiles.
 func quantizerKernels() []quantizerKernel {
@@ -110,6 +116,16 @@ func quantizerKernels() []quantizerKernel {
 		{backend.QLinearUnary{Func: backend.UnaryGelu, Scheme: a}, table},
 		{backend.QLinearUnaryGrad{Func: backend.UnaryGelu}, []*tensor.Tensor{dy, codes, s, z}},
 	}
+	for _, op := range codedOptimizers[2:4] {
+		in := optimizerOf(r, op, 37, 5003)
+		if _, ok := op.(backend.SGD); ok {
+			in = in[:5]
+		}
+		out := codesAndEnds(w, in[0])
+		ks = append(ks, quantizerKernel{withCodes(op, quant.PyTorch, w), append(in, out...)},
+			quantizerKernel{backend.AdoptRange{Scheme: w}, []*tensor.Tensor{scales.Clone(), scales.Clone(), scales.Clone(), scales.Clone(), scales.Clone(), zeros.Clone()}})
+	}
+	ks = append(ks, quantizerKernel{backend.WeightCodes{Scheme: w}, []*tensor.Tensor{x}})
 	for m := backend.SearchPercentile; m <= backend.SearchEntropy; m++ {
 		ks = append(ks, quantizerKernel{backend.ScaleSearch{Scheme: a, Method: m, Percentile: 99.9}, []*tensor.Tensor{counts, ends, f32(0), i32(0)}})
 	}

@@ -37,22 +37,11 @@ func bindSGD[T float](op backend.SGD, in []*tensor.Tensor) func() error {
 		moving = in[4].F32()
 	}
 	grain := grainFor(len(param), 2)
-	if p, ok := any(param).([]float32); ok {
-		g, v := any(grad).([]float32), any(velocity).([]float32)
-		f := codes.SGDFactors{Decay: float32(decay), Nesterov: op.Nesterov}
-		vectors := func(lo, hi int) {
-			var part []float32
-			if v != nil {
-				part = v[lo:hi]
-			}
-			codes.SGD(f, p[lo:hi], g[lo:hi], part)
-		}
+	if _, ok := any(param).([]float32); ok {
+		begin, update := sgdVectors(op, in)
 		return func() error {
-			f.Rate, f.Momentum = rate[0], float32(fixed)
-			if moving != nil {
-				f.Momentum = float32(decimal(moving[0]))
-			}
-			parallel(len(p), grain, vectors)
+			begin()
+			parallel(len(param), grain, update)
 			return nil
 		}
 	}
@@ -81,4 +70,25 @@ func bindSGD[T float](op backend.SGD, in []*tensor.Tensor) func() error {
 		}
 	}
 	return func() error { parallel(len(param), grain, body); return nil }
+}
+
+// sgdVectors returns what a run on float32 does first, and the update of
+// elements [lo, hi).
+func sgdVectors(op backend.SGD, in []*tensor.Tensor) (begin func(), update func(lo, hi int)) {
+	p, g, v, rate, moving := in[0].F32(), in[1].F32(), optional[float32](in, 2), in[3].F32(), optional[float32](in, 4)
+	fixed := float32(decimal(op.Momentum))
+	f := codes.SGDFactors{Decay: float32(decimal(op.WeightDecay)), Nesterov: op.Nesterov}
+	begin = func() {
+		f.Rate, f.Momentum = rate[0], fixed
+		if moving != nil {
+			f.Momentum = float32(decimal(moving[0]))
+		}
+	}
+	return begin, func(lo, hi int) {
+		var part []float32
+		if v != nil {
+			part = v[lo:hi]
+		}
+		codes.SGD(f, p[lo:hi], g[lo:hi], part)
+	}
 }

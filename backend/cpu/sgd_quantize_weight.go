@@ -1,0 +1,19 @@
+package cpu
+
+import (
+	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/tensor"
+)
+
+func init() {
+	register(backend.SGDQuantizeWeight{}, kernel{types: []tensor.DType{tensor.F32}, bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+		o := op.(backend.SGDQuantizeWeight)
+		w, err := newWeightCoder(o.Rule, o.Scheme, in[0], out)
+		if err != nil {
+			return nil, err
+		}
+		begin, update := sgdVectors(o.SGD, in)
+		run := w.run(update)
+		return func() error { begin(); return run() }, nil
+	}})
+}

@@ -1,0 +1,17 @@
+package backend
+
+import "github.com/goqat/goqat/quant"
+
+// WeightCodes makes the codes of a tensor whose channels, or groups, lie one
+// after another, by the scale of the range of these very values: what
+// [QuantizeWeight] makes of it with momentum 1, without a state. Input: x.
+// Outputs: codes int8 or uint8, least and greatest float32 [channels]. It
+// never fails on data: ends of a channel with a NaN are NaN, and the codes of
+// a channel whose range has no scale are 0. [AdoptRange] reports those.
+type WeightCodes struct {
+	Rule   quant.Rule
+	Scheme quant.Scheme
+}
+
+// OpName returns "weight_codes".
+func (WeightCodes) OpName() string { return "weight_codes" }
