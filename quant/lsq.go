@@ -41,16 +41,17 @@ func LSQGrad(r Rule, dx, dy, x, scale []float32, zero []int32, lo, hi int32, ds,
 	var buf [blockLen]int32
 	var quo [blockLen]float32
 	for b := from; b < to; {
-		end := min(b-b%LSQBlock+LSQBlock, to)
+		at := b + l.Skip
+		end := min(b-at%LSQBlock+LSQBlock, to)
 		// Runs of one channel are numbered first to last; those of the same
 		// channel are Channels apart.
-		first, last := b/l.Inner, (end-1)/l.Inner
+		first, last := at/l.Inner, (end-1+l.Skip)/l.Inner
 		for k := first; k <= min(last, first+l.Channels-1); k++ {
 			c := k % l.Channels
 			p := r.rounder(scale[c], zero[c], lo, hi)
 			var sum lsqSum
 			for g := k; g <= last; g += l.Channels {
-				i, stop := max(g*l.Inner, b), min((g+1)*l.Inner, end)
+				i, stop := max(g*l.Inner-l.Skip, b), min((g+1)*l.Inner-l.Skip, end)
 				for i < stop {
 					n := min(stop-i, blockLen)
 					nan += p.lsq(&sum, buf[:n], quo[:n], dx[i:i+n], dy[i:i+n], x[i:i+n])

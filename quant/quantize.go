@@ -274,8 +274,8 @@ type runs struct {
 func (l Layout) runs(from, to int) runs {
 	w := runs{l: l, at: from, end: to}
 	if from < to {
-		k := from / l.Inner
-		w.next0 = (k + 1) * l.Inner
+		k := (from + l.Skip) / l.Inner
+		w.next0 = (k+1)*l.Inner - l.Skip
 		w.nextC = k % l.Channels
 	}
 	return w

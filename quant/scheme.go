@@ -258,9 +258,18 @@ func (s Scheme) Params(shape tensor.Shape) int {
 
 // Layout says which parameter an element uses: element (o, c, i) lies at
 // (o*Channels+c)*Inner+i and uses parameter c. One scale for n elements is
-// {1, 1, n}; groups are channels of Group elements.
+// {1, 1, n}; groups are channels of Group elements. Loops that take a layout
+// and a range of elements may be given a part of a tensor: Skip is the number
+// of elements before it.
 type Layout struct {
 	Outer, Channels, Inner int
+	Skip                   int
+}
+
+// From returns the layout of the part of a tensor that begins at element i.
+func (l Layout) From(i int) Layout {
+	l.Skip += i
+	return l
 }
 
 // Numel returns the number of elements.
@@ -275,7 +284,7 @@ func (s Scheme) Layout(shape tensor.Shape) (Layout, error) {
 	}
 	switch g := s.Grain; g.Kind {
 	case PerTensor:
-		return Layout{1, 1, shape.Numel()}, nil
+		return Layout{Outer: 1, Channels: 1, Inner: shape.Numel()}, nil
 	case PerChannel:
 		axis := g.Axis
 		if axis < 0 {
@@ -284,12 +293,12 @@ func (s Scheme) Layout(shape tensor.Shape) (Layout, error) {
 		if axis < 0 || axis >= len(shape) {
 			return Layout{}, fmt.Errorf("%w: no axis %d in %v", ErrScheme, g.Axis, shape)
 		}
-		return Layout{shape[:axis].Numel(), shape[axis], shape[axis+1:].Numel()}, nil
+		return Layout{Outer: shape[:axis].Numel(), Channels: shape[axis], Inner: shape[axis+1:].Numel()}, nil
 	case PerGroup:
 		if g.Group < 1 || shape.Last()%g.Group != 0 {
 			return Layout{}, fmt.Errorf("%w: groups of %d in %v", ErrScheme, g.Group, shape)
 		}
-		return Layout{1, shape.Numel() / g.Group, g.Group}, nil
+		return Layout{Outer: 1, Channels: shape.Numel() / g.Group, Inner: g.Group}, nil
 	}
 	return Layout{}, fmt.Errorf("%w: kind %d", ErrScheme, uint8(s.Grain.Kind))
 }

@@ -53,7 +53,7 @@ func SquaredError(r Rule, x []float32, scale float32, zero, lo, hi int32, bound 
 	for len(x) > 0 && total <= bound {
 		n := min(len(x), blockLen)
 		v, y := x[:n], buf[:n]
-		FakeQuantize(r, y, nil, v, sc[:], z[:], lo, hi, Layout{1, 1, n}, 0, n)
+		FakeQuantize(r, y, nil, v, sc[:], z[:], lo, hi, Layout{Outer: 1, Channels: 1, Inner: n}, 0, n)
 		y = y[:len(v)]
 		var sum float64
 		for i, a := range v {

@@ -6,7 +6,8 @@ import "fmt"
 type DType uint8
 
 // The element types. B1 is one bit an element, packed eight to a byte, lowest
-// bit first: the straight-through masks kept for the backward pass.
+// bit first: the straight-through masks kept for the backward pass. BF16 is
+// bfloat16, the upper half of a float32 ([BFloat16]).
 const (
 	Invalid DType = iota
 	F32
@@ -16,9 +17,10 @@ const (
 	I32
 	I64
 	B1
+	BF16
 )
 
-var dtypeNames = [...]string{"invalid", "float32", "float64", "int8", "uint8", "int32", "int64", "bit"}
+var dtypeNames = [...]string{"invalid", "float32", "float64", "int8", "uint8", "int32", "int64", "bit", "bfloat16"}
 
 // String returns the type's name, such as "float32".
 func (d DType) String() string {
@@ -35,6 +37,8 @@ func (d DType) Bytes(n int) int {
 		return 8 * n
 	case F32, I32:
 		return 4 * n
+	case BF16:
+		return 2 * n
 	case I8, U8:
 		return n
 	case B1:
@@ -44,7 +48,7 @@ func (d DType) Bytes(n int) int {
 }
 
 // Float reports whether d is a floating-point type.
-func (d DType) Float() bool { return d == F32 || d == F64 }
+func (d DType) Float() bool { return d == F32 || d == F64 || d == BF16 }
 
 // Code reports whether d stores quantized codes (int8 or uint8).
 func (d DType) Code() bool { return d == I8 || d == U8 }

@@ -47,6 +47,9 @@ func FromF32(v []float32, dims ...int) *Tensor { return fromSlice(F32, v, dims) 
 // FromF64 returns a float64 tensor that shares v.
 func FromF64(v []float64, dims ...int) *Tensor { return fromSlice(F64, v, dims) }
 
+// FromBF16 returns a bfloat16 tensor that shares v.
+func FromBF16(v []BFloat16, dims ...int) *Tensor { return fromSlice(BF16, v, dims) }
+
 // FromI8 returns an int8 tensor that shares v.
 func FromI8(v []int8, dims ...int) *Tensor { return fromSlice(I8, v, dims) }
 
@@ -96,6 +99,9 @@ func (t *Tensor) F32() []float32 { return view[float32](t, F32) }
 
 // F64 returns the elements as float64, nil when the type is another.
 func (t *Tensor) F64() []float64 { return view[float64](t, F64) }
+
+// BF16 returns the elements as bfloat16, nil when the type is another.
+func (t *Tensor) BF16() []BFloat16 { return view[BFloat16](t, BF16) }
 
 // I8 returns the elements as int8, nil when the type is another.
 func (t *Tensor) I8() []int8 { return view[int8](t, I8) }
@@ -160,6 +166,8 @@ func (t *Tensor) At(i int) float64 {
 		return float64(math.Float32frombits(binary.NativeEndian.Uint32(b[4*i:])))
 	case F64:
 		return math.Float64frombits(binary.NativeEndian.Uint64(b[8*i:]))
+	case BF16:
+		return float64(BFloat16(binary.NativeEndian.Uint16(b[2*i:])).Float32())
 	case I8:
 		return float64(int8(b[i]))
 	case U8:

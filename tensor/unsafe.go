@@ -47,7 +47,7 @@ func view[T any](t *Tensor, d DType) []T {
 
 // Element is the set of Go types that tensors store.
 type Element interface {
-	float32 | float64 | int8 | uint8 | int32 | int64
+	float32 | float64 | BFloat16 | int8 | uint8 | int32 | int64
 }
 
 // Cast returns the first n elements of b as type T, sharing memory. It panics

@@ -14,7 +14,7 @@ import (
 
 func main() {
 	name := flag.String("isa", "", "instruction set: avx2 or avx512")
-	group := flag.String("group", "elements", "loops to write: elements, blocks of sums, pairs of tensors, pools, or lookups (avx512 only)")
+	group := flag.String("group", "elements", "loops to write: elements, blocks of sums, pairs of tensors, pools, bfloat16, or lookups (avx512 only)")
 	flag.Parse()
 	ConstraintExpr("amd64,!purego")
 	var s isa
@@ -43,6 +43,9 @@ func main() {
 	case "pools":
 		s.largest("Int8", true)
 		s.largest("Uint8", false)
+	case "bfloat16":
+		s.expandBF16()
+		s.roundBF16()
 	case "lookups":
 		s.lookup()
 	default:

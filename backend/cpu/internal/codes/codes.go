@@ -130,7 +130,7 @@ func STEGrad(dst, dy []float32, mask []byte, from, to int) {
 // longRuns reports whether the elements that share a scale are worth a call
 // and, with a mask, begin on a byte of it.
 func longRuns(l quant.Layout, mask []byte) bool {
-	return l.Channels == 1 || l.Inner >= 2*Wrap && (mask == nil || l.Inner%8 == 0)
+	return l.Channels == 1 || l.Inner >= 2*Wrap && (mask == nil || l.Inner%8 == 0 && l.Skip%8 == 0)
 }
 
 // run returns the channel of element i and the end of those that share it.
@@ -138,8 +138,8 @@ func run(l quant.Layout, i, to int) (c, end int) {
 	if l.Channels == 1 {
 		return 0, to
 	}
-	k := i / l.Inner
-	return k % l.Channels, min((k+1)*l.Inner, to)
+	k := (i + l.Skip) / l.Inner
+	return k % l.Channels, min((k+1)*l.Inner-l.Skip, to)
 }
 
 // bitsFrom returns the bytes of elements [from, to), nil of no mask.
