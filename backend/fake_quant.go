@@ -6,8 +6,9 @@ import "github.com/goqat/goqat/quant"
 //
 //	y = Scale * (clamp(round(x/Scale) + Zero) - Zero)
 //
-// Inputs: x, scale float32 [1 or channels], zero int32 (same shape).
-// Outputs: y, and the bit mask of the elements inside the code range, tested
+// Inputs: x float32 or bfloat16, scale float32 [1 or channels], zero int32
+// (same shape). A bfloat16 x is widened first, and y rounded once at the end.
+// Outputs: y as x, and the bit mask of the elements inside the code range, tested
 // on the unclamped integer, inclusive at both ends. The gradient is the
 // straight-through estimator dx = dy * mask; with Learn also that of the
 // scale by LSQ (Esser et al., 2020, eq. 3; see LSQGrad).
@@ -20,14 +21,16 @@ type FakeQuant struct {
 // OpName returns "fake_quant".
 func (FakeQuant) OpName() string { return "fake_quant" }
 
-// STEGrad is dx = dy where the mask bit is set, else 0. Inputs: dy, mask.
+// STEGrad is dx = dy where the mask bit is set, else 0. Inputs: dy float32 or
+// bfloat16, mask.
 type STEGrad struct{}
 
 // OpName returns "ste_grad".
 func (STEGrad) OpName() string { return "ste_grad" }
 
-// LSQGrad is the gradient of a quantizer with a learned scale. Inputs: dy, x,
-// scale, zero. Outputs: dx by the straight-through estimator, and dscale
+// LSQGrad is the gradient of a quantizer with a learned scale. Inputs: dy and
+// x, each float32 or bfloat16, scale, zero. Outputs: dx, of dy's type, by the
+// straight-through estimator, and dscale
 //
 //	sum(dy * (round(x/s) - x/s))  inside the range,
 //	sum(dy * (lo - zero)) or sum(dy * (hi - zero))  outside,

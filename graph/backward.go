@@ -38,7 +38,7 @@ func (g *Graph) backward(r *recomputing, loss Value, wrt []Value) []Value {
 	if g.err != nil {
 		return nil
 	}
-	if s := loss.Spec(); loss.g != g || s.Numel() != 1 || !s.DType.Float() {
+	if s := loss.Spec(); loss.g != g || s.Numel() != 1 || s.DType != tensor.F32 && s.DType != tensor.F64 {
 		g.Fail(fmt.Errorf("graph: the loss must be one float, not %v", s))
 		return nil
 	}

@@ -26,6 +26,10 @@ func init() {
 			if !n.In[0].DType().Float() || !n.Out[0].DType().Float() {
 				return []graph.Value{{}}
 			}
+			// The gradient of bfloat16 may be float32.
+			if n.In[0].DType() == tensor.BF16 || d[0].DType() == n.In[0].DType() {
+				return d
+			}
 			return []graph.Value{g.Apply(backend.Cast{To: n.In[0].DType()}, d[0])}
 		},
 		ONNX: "Cast",

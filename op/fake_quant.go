@@ -17,7 +17,7 @@ const (
 func init() {
 	graph.Register(backend.FakeQuant{}, graph.Def{
 		Infer: func(op backend.Op, in []tensor.Spec) ([]tensor.Spec, error) {
-			if err := wantQuantizer(op.(backend.FakeQuant).Scheme, in, 3); err != nil {
+			if err := wantRealQuantizer(op.(backend.FakeQuant).Scheme, in, 3); err != nil {
 				return nil, err
 			}
 			return []tensor.Spec{in[0], {DType: tensor.B1, Shape: in[0].Shape}}, nil
@@ -39,8 +39,8 @@ func init() {
 			if err := want(in, 2, 2); err != nil {
 				return nil, err
 			}
-			if in[0].DType != tensor.F32 || in[1].DType != tensor.B1 {
-				return nil, fmt.Errorf("op: inputs are %v and %v, want float32 and bit", in[0].DType, in[1].DType)
+			if wantReal(in[0]) != nil || in[1].DType != tensor.B1 {
+				return nil, fmt.Errorf("op: inputs are %v and %v, want float32 or bfloat16, and bit", in[0].DType, in[1].DType)
 			}
 			if !in[0].Shape.Equal(in[1].Shape) {
 				return nil, errShapes(in)
@@ -55,10 +55,13 @@ func init() {
 			if err := want(in, 4, 4); err != nil {
 				return nil, err
 			}
-			if err := wantQuantizer(op.(backend.LSQGrad).Scheme, in[1:], 3); err != nil {
+			if err := wantRealQuantizer(op.(backend.LSQGrad).Scheme, in[1:], 3); err != nil {
 				return nil, err
 			}
-			if !in[0].Equal(in[1]) {
+			if err := wantReal(in[0]); err != nil {
+				return nil, err
+			}
+			if !in[0].Shape.Equal(in[1].Shape) {
 				return nil, errShapes(in)
 			}
 			return []tensor.Spec{in[0], in[2]}, nil
@@ -88,11 +91,19 @@ func quantizerGrad(g *graph.Graph, n *graph.Node, dy graph.Value, r quant.Rule, 
 // wantQuantizer returns an error unless in is a float32 tensor and a scale
 // and a zero point that fit the scheme over it.
 func wantQuantizer(s quant.Scheme, in []tensor.Spec, n int) error {
+	if len(in) > 0 && in[0].DType == tensor.BF16 {
+		return fmt.Errorf("op: input is %v, want float32", in[0].DType)
+	}
+	return wantRealQuantizer(s, in, n)
+}
+
+// wantRealQuantizer is wantQuantizer for operations that take bfloat16 too.
+func wantRealQuantizer(s quant.Scheme, in []tensor.Spec, n int) error {
 	if err := want(in, n, n); err != nil {
 		return err
 	}
-	if in[0].DType != tensor.F32 {
-		return fmt.Errorf("op: input is %v, want float32", in[0].DType)
+	if err := wantReal(in[0]); err != nil {
+		return err
 	}
 	if s.IsZero() {
 		return fmt.Errorf("op: the scheme is float32, nothing to quantize")

@@ -14,8 +14,8 @@ func init() {
 			if err := want(in, 3, 3); err != nil {
 				return nil, err
 			}
-			if in[0].DType != tensor.F32 {
-				return nil, fmt.Errorf("op: x is %v, want float32", in[0].DType)
+			if err := wantReal(in[0]); err != nil {
+				return nil, err
 			}
 			if err := wantHistogram(in[1], in[2]); err != nil {
 				return nil, err

@@ -22,8 +22,8 @@ func init() {
 			if err := want(in, 3, 3); err != nil {
 				return nil, err
 			}
-			if in[0].DType != tensor.F32 || in[1].DType != tensor.F32 || !in[1].Equal(in[2]) {
-				return nil, fmt.Errorf("op: inputs %v, want float32 x, min and max", in)
+			if wantReal(in[0]) != nil || in[1].DType != tensor.F32 || !in[1].Equal(in[2]) {
+				return nil, fmt.Errorf("op: inputs %v, want float32 or bfloat16 x, float32 min and max", in)
 			}
 			if !(o.Momentum >= 0 && o.Momentum <= 1) {
 				return nil, fmt.Errorf("op: momentum %v is not in [0, 1]", o.Momentum)

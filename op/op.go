@@ -44,20 +44,30 @@ func want(in []tensor.Spec, lo, hi int) error {
 	return nil
 }
 
-// wantFloat returns an error unless all given inputs are float of one type.
+// wantFloat returns an error unless all given inputs are float32 or all are
+// float64.
 func wantFloat(in ...tensor.Spec) error {
 	var d tensor.DType
 	for i, s := range in {
 		if s.DType == tensor.Invalid {
 			continue
 		}
-		if !s.DType.Float() {
+		if s.DType != tensor.F32 && s.DType != tensor.F64 {
 			return fmt.Errorf("op: input %d is %v, want float32 or float64", i, s.DType)
 		}
 		if d != tensor.Invalid && s.DType != d {
 			return fmt.Errorf("op: input %d is %v, an earlier one %v", i, s.DType, d)
 		}
 		d = s.DType
+	}
+	return nil
+}
+
+// wantReal returns an error unless s is float32 or bfloat16: what quantizers
+// take.
+func wantReal(s tensor.Spec) error {
+	if s.DType != tensor.F32 && s.DType != tensor.BF16 {
+		return fmt.Errorf("op: input is %v, want float32 or bfloat16", s.DType)
 	}
 	return nil
 }

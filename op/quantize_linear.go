@@ -10,7 +10,7 @@ func init() {
 	graph.Register(backend.QuantizeLinear{}, graph.Def{
 		Infer: func(op backend.Op, in []tensor.Spec) ([]tensor.Spec, error) {
 			s := op.(backend.QuantizeLinear).Scheme
-			if err := wantQuantizer(s, in, 3); err != nil {
+			if err := wantRealQuantizer(s, in, 3); err != nil {
 				return nil, err
 			}
 			return []tensor.Spec{{DType: s.DType(), Shape: in[0].Shape}, {DType: tensor.B1, Shape: in[0].Shape}}, nil

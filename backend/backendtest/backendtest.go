@@ -235,6 +235,8 @@ func Set(t *tensor.Tensor, i int, v float64) {
 		t.F32()[i] = float32(v)
 	case tensor.F64:
 		t.F64()[i] = v
+	case tensor.BF16:
+		t.BF16()[i] = tensor.ToBFloat16F64(v)
 	case tensor.I8:
 		t.I8()[i] = int8(v)
 	case tensor.U8:

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"fmt"
 	"math"
+	"math/big"
 	"math/rand/v2"
 
 	"github.com/goqat/goqat/backend"
@@ -10,7 +11,7 @@ import (
 )
 
 func init() {
-	types := []tensor.DType{tensor.F32, tensor.F64, tensor.I8, tensor.U8, tensor.I32, tensor.I64}
+	types := []tensor.DType{tensor.F32, tensor.F64, tensor.I8, tensor.U8, tensor.I32, tensor.I64, tensor.BF16}
 	inf := math.Inf(1)
 	Register(Conformance{
 		Op: backend.Cast{},
@@ -23,7 +24,8 @@ func init() {
 					in[1].F64()[i] *= 300
 				}
 				edge := []float64{math.NaN(), inf, -inf, 1e30, -1e30, 2147483647.5, -2147483649, 255.9, 256, -0.9, -1, 127.9, 128, -128.9, -129, 9.3e18, -9.3e18}
-				in = append(in, tensor.FromF64(edge, len(edge)), tensor.FromI64([]int64{300, -1, math.MinInt64, math.MaxInt64, 128}, 5), Normal(r, 1, 0))
+				in = append(in, tensor.FromF64(edge, len(edge)), tensor.FromI64([]int64{300, -1, math.MinInt64, math.MaxInt64, 128}, 5), Normal(r, 1, 0), everyHalf())
+				in = append(in, besideTies()...)
 				for i, x := range in {
 					cs = append(cs, Case{Name: fmt.Sprintf("%v/%v/%d", x, to, i), Op: backend.Cast{To: to}, In: []*tensor.Tensor{x}, Exact: true})
 				}
@@ -34,6 +36,8 @@ func init() {
 			to := op.(backend.Cast).To
 			for i := range in[0].Numel() {
 				switch {
+				case to == tensor.BF16 && in[0].DType() == tensor.I64:
+					out[0].BF16()[i] = nearestHalf(in[0].I64()[i])
 				case to.Float():
 					Set(out[0], i, in[0].At(i))
 				case in[0].DType().Float():
@@ -44,6 +48,12 @@ func init() {
 			}
 		},
 	})
+}
+
+// nearestHalf rounds an integer that a float64 may not hold.
+func nearestHalf(v int64) tensor.BFloat16 {
+	f, _ := new(big.Float).SetPrec(8).SetMode(big.ToNearestEven).SetInt64(v).Float32()
+	return tensor.ToBFloat16(f)
 }
 
 func setSaturated(t *tensor.Tensor, i int, v float64) {

@@ -117,12 +117,13 @@ func init() {
 				cs = append(cs, Case{Name: q.name, Op: backend.FakeQuant{Rule: q.rule, Scheme: q.scheme}, In: q.in, Exact: true})
 			}
 			q := quantizerInputs(r, quant.Int8(), []int{1001})
-			return append(cs, Case{Name: "nan", Op: backend.FakeQuant{Scheme: quant.Int8()}, In: withNaN(q), Err: backend.ErrNaN})
+			cs = append(cs, Case{Name: "nan", Op: backend.FakeQuant{Scheme: quant.Int8()}, In: withNaN(q), Err: backend.ErrNaN})
+			return withHalves(cs, 0)
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			o := op.(backend.FakeQuant)
 			refQuantizer(o.Rule, o.Scheme, in, out[1], func(i int, q float64, scale float32, zero int32) {
-				out[0].F32()[i] = float32(int32(q)-zero) * scale
+				Set(out[0], i, float64(float32(int32(q)-zero)*scale))
 			})
 		},
 	})
@@ -141,7 +142,7 @@ func init() {
 				}
 				cs = append(cs, Case{Name: fmt.Sprintf("n=%d", n), Op: backend.STEGrad{}, In: []*tensor.Tensor{dy, mask}, Exact: true})
 			}
-			return cs
+			return withHalves(cs, 0)
 		},
 		Ref: func(_ backend.Op, in, out []*tensor.Tensor) {
 			for i := range in[0].Numel() {
@@ -164,7 +165,9 @@ func init() {
 				in := append([]*tensor.Tensor{Normal(r, 1, q.in[0].Shape()...)}, q.in...)
 				cs = append(cs, Case{Name: q.name, Op: backend.LSQGrad{Rule: q.rule, Scheme: q.scheme}, In: in})
 			}
-			return cs
+			n := len(cs)
+			cs = append(withHalves(cs, 0, 1), withHalves(cs, 1)[n:]...)
+			return append(cs, withHalves(cs[:n:n], 0)[n:]...)
 		},
 		Ref: refLSQ,
 	})
@@ -177,7 +180,7 @@ func refQuantizer(r quant.Rule, s quant.Scheme, in []*tensor.Tensor, mask *tenso
 		panic(err)
 	}
 	lo, hi := s.Range()
-	for i, x := range in[0].F32() {
+	for i, x := range realsOf(in[0]) {
 		c := channel(l, i)
 		scale, zero := in[1].F32()[c], in[2].I32()[c]
 		q := quantized(r, x, scale, zero)
@@ -196,7 +199,7 @@ func refLSQ(op backend.Op, in, out []*tensor.Tensor) {
 	}
 	lo, hi := o.Scheme.Range()
 	sums := make([]float64, l.Channels)
-	for i, x := range in[1].F32() {
+	for i, x := range realsOf(in[1]) {
 		c := channel(l, i)
 		dy, scale, zero := in[0].At(i), in[2].F32()[c], in[3].I32()[c]
 		switch q := quantized(o.Rule, x, scale, zero); {

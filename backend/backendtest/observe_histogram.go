@@ -19,7 +19,7 @@ func init() {
 // refHistogram tries one width after the other, from the smallest on, and
 // counts by division.
 func refHistogram(in, out []*tensor.Tensor) {
-	x, old, ends, bins := in[0].F32(), in[1].I64(), in[2].F32(), in[1].Numel()
+	x, old, ends, bins := realsOf(in[0]), in[1].I64(), in[2].F32(), in[1].Numel()
 	if len(x) == 0 {
 		return
 	}
@@ -96,8 +96,8 @@ func histogramCases(r *rand.Rand) []Case {
 		return append([]*tensor.Tensor{tensor.FromF32([]float32{1, float32(v), 2}, 3)}, unseen(64)...)
 	}
 	op := backend.ObserveHistogram{Bins: 64}
-	return append(cs,
+	return withHalves(append(cs,
 		Case{Name: "nan", Op: op, In: bad(math.NaN()), Err: backend.ErrNaN},
 		Case{Name: "infinity", Op: op, In: bad(math.Inf(1)), Err: quant.ErrRange},
-		Case{Name: "too_wide", Op: op, In: bad(math.MaxFloat32), Err: quant.ErrRange})
+		Case{Name: "too_wide", Op: op, In: bad(math.MaxFloat32), Err: quant.ErrRange}), 0)
 }

@@ -18,7 +18,7 @@ func init() {
 			}
 			q := quantizerInputs(r, quant.UInt8(), []int{1001})
 			cs = append(cs, Case{Name: "nan", Op: backend.QuantizeLinear{Scheme: quant.UInt8()}, In: withNaN(q), Err: backend.ErrNaN})
-			return cs
+			return withHalves(cs, 0)
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			o := op.(backend.QuantizeLinear)

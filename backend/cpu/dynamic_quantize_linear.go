@@ -26,7 +26,7 @@ func bindDynamicQuantizeLinear(b *Backend, _ backend.Op, out, in []*tensor.Tenso
 		zero = out[2].I32()
 	}
 	l := quant.Layout{Outer: 1, Channels: 1, Inner: n}
-	e := newExtremes(b, x, l)
+	e := newExtremes(b, in[0], l)
 	qlo, qhi := s.Range()
 	choose := func(lo, hi []float32) (err error) {
 		m, M := orZero(lo[0], hi[0])

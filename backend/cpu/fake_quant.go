@@ -11,9 +11,9 @@ import (
 )
 
 func init() {
-	register(backend.FakeQuant{}, kernel{types: []tensor.DType{tensor.F32}, bind: bindFakeQuant})
-	register(backend.STEGrad{}, kernel{types: []tensor.DType{tensor.F32}, bind: bindSTEGrad})
-	register(backend.LSQGrad{}, kernel{types: []tensor.DType{tensor.F32}, bind: bindLSQGrad})
+	register(backend.FakeQuant{}, kernel{types: halves, bind: bindFakeQuant})
+	register(backend.STEGrad{}, kernel{types: halves, bind: bindSTEGrad})
+	register(backend.LSQGrad{}, kernel{types: halves, bind: bindLSQGrad})
 }
 
 // quantizer is what all quantizing kernels share.
@@ -80,6 +80,9 @@ func bindFakeQuant(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() 
 	if err != nil {
 		return nil, err
 	}
+	if in[0].DType() == tensor.BF16 {
+		return bindFakeQuantHalf(q, out, in)
+	}
 	x, y, mask := in[0].F32(), f32Of(out[0], q.n), maskOf(out[1])
 	body := func(lo, hi int) {
 		if nan := codes.FakeQuantize(q.rule, y, mask, x, q.scale, q.zero, q.lo, q.hi, q.layout, lo, hi); nan > 0 {
@@ -90,6 +93,9 @@ func bindFakeQuant(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() 
 }
 
 func bindSTEGrad(_ *Backend, _ backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+	if in[0].DType() == tensor.BF16 {
+		return bindSTEGradHalf(out[0].BF16(), in[0].BF16(), in[1].Bytes())
+	}
 	dx, dy, mask := out[0].F32(), in[0].F32(), in[1].Bytes()
 	grain := grainFor(len(dx), 1)
 	body := func(lo, hi int) { codes.STEGrad(dx, dy, mask, lo, hi) }
@@ -106,7 +112,12 @@ func bindLSQGrad(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() er
 	if err != nil {
 		return nil, err
 	}
-	dy, x, dx := in[0].F32(), in[1].F32(), f32Of(out[0], q.n)
+	dy, x := in[0].F32(), in[1].F32()
+	half := newLSQHalves(q, out[0], in[0], in[1])
+	var dx []float32
+	if half == nil {
+		dx = f32Of(out[0], q.n)
+	}
 	var ds []float32
 	if out[1] != nil {
 		ds = out[1].F32()
@@ -135,14 +146,23 @@ func bindLSQGrad(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() er
 		lo := p * chunk * quant.LSQBlock
 		hi := min(lo+chunk*quant.LSQBlock, q.n)
 		var nan int
-		if contiguous {
+		switch {
+		case contiguous:
 			c := first(p)
 			off := c * l.Inner
 			s := part[c+p : min((hi-1)/l.Inner+1, l.Channels)+p]
 			clear(s)
-			nan = codes.LSQGrad(q.rule, dx[off:], dy[off:], x[off:], q.scale[c:], q.zero[c:], q.lo, q.hi, s,
-				quant.Layout{Outer: 1, Channels: l.Channels - c, Inner: l.Inner}, lo-off, hi-off)
-		} else {
+			own := quant.Layout{Outer: 1, Channels: l.Channels - c, Inner: l.Inner}
+			if half != nil {
+				nan = half.grad(lo, hi, q.scale[c:], q.zero[c:], s, own.From(lo-off))
+				break
+			}
+			nan = codes.LSQGrad(q.rule, dx[off:], dy[off:], x[off:], q.scale[c:], q.zero[c:], q.lo, q.hi, s, own, lo-off, hi-off)
+		case half != nil:
+			s := part[p*l.Channels : (p+1)*l.Channels]
+			clear(s)
+			nan = half.grad(lo, hi, q.scale, q.zero, s, l.From(lo))
+		default:
 			s := part[p*l.Channels : (p+1)*l.Channels]
 			clear(s)
 			nan = codes.LSQGrad(q.rule, dx, dy, x, q.scale, q.zero, q.lo, q.hi, s, l, lo, hi)

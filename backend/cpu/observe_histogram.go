@@ -7,16 +7,16 @@ import (
 )
 
 func init() {
-	register(backend.ObserveHistogram{}, kernel{types: []tensor.DType{tensor.F32}, bind: bindObserveHistogram})
+	register(backend.ObserveHistogram{}, kernel{types: halves, bind: bindObserveHistogram})
 }
 
 // histogramParts bounds the partial histograms.
 const histogramParts = 16
 
 func bindObserveHistogram(b *Backend, _ backend.Op, _, in []*tensor.Tensor) (func() error, error) {
-	x, counts, ends := in[0].F32(), in[1].I64(), in[2].F32()
-	n, bins := len(x), len(counts)
-	e := newExtremes(b, x, quant.Layout{Outer: 1, Channels: 1, Inner: n})
+	x, half, counts, ends := in[0].F32(), in[0].BF16(), in[1].I64(), in[2].F32()
+	n, bins := in[0].Numel(), len(counts)
+	e := newExtremes(b, in[0], quant.Layout{Outer: 1, Channels: 1, Inner: n})
 	grow := func(lo, hi []float32) error {
 		if lo[0] > hi[0] { // No values.
 			return nil
@@ -30,7 +30,14 @@ func bindObserveHistogram(b *Backend, _ backend.Op, _, in []*tensor.Tensor) (fun
 		p := lo / chunk * bins
 		h := part[p : p+bins]
 		clear(h)
-		quant.CountHistogram(h, ends, x[lo:hi])
+		if half == nil {
+			quant.CountHistogram(h, ends, x[lo:hi])
+			return
+		}
+		var wide [halfBlock]float32
+		for i := lo; i < hi; i += halfBlock {
+			quant.CountHistogram(h, ends, realBlock(wide[:], nil, half, i, min(i+halfBlock, hi)))
+		}
 	}
 	b.scratch.need(8 * parts * bins)
 	return func() error {

@@ -13,7 +13,7 @@ import (
 )
 
 func init() {
-	register(backend.ObserveMinMax{}, kernel{types: []tensor.DType{tensor.F32}, bind: bindObserveMinMax})
+	register(backend.ObserveMinMax{}, kernel{types: halves, bind: bindObserveMinMax})
 }
 
 func bindObserveMinMax(b *Backend, op backend.Op, _, in []*tensor.Tensor) (func() error, error) {
@@ -22,7 +22,7 @@ func bindObserveMinMax(b *Backend, op backend.Op, _, in []*tensor.Tensor) (func(
 	if err != nil {
 		return nil, err
 	}
-	e := newExtremes(b, in[0].F32(), l)
+	e := newExtremes(b, in[0], l)
 	lo, hi := in[1].F32(), in[2].F32()
 	use := func(bmin, bmax []float32) error {
 		for c, m := range bmin {
@@ -53,6 +53,7 @@ func follow(lo, hi *float32, m, M, momentum float32) {
 type extremes struct {
 	b      *Backend
 	x      []float32
+	half   []tensor.BFloat16 // instead of x
 	l      quant.Layout
 	chunk  int // rows, channels or elements a part
 	n      int // of those in all
@@ -66,11 +67,11 @@ type extremes struct {
 // extremeParts bounds the partial results.
 const extremeParts = 64
 
-func newExtremes(b *Backend, x []float32, l quant.Layout) *extremes {
-	e := &extremes{b: b, x: x, l: l}
+func newExtremes(b *Backend, x *tensor.Tensor, l quant.Layout) *extremes {
+	e := &extremes{b: b, x: x.F32(), half: x.BF16(), l: l}
 	switch {
 	case l.Channels == 1:
-		e.n = len(x)
+		e.n = x.Numel()
 		e.chunk = max(65536, (e.n+extremeParts-1)/extremeParts)
 		e.body = e.elements
 	case l.Inner < 16 && l.Outer > 1:
@@ -138,7 +139,7 @@ func (e *extremes) run(use func(lo, hi []float32) error) error {
 // elements handles x[lo:hi], all of one channel.
 func (e *extremes) elements(lo, hi int) {
 	p := lo / e.chunk
-	e.found(extremesOf(e.x[lo:hi], &e.lo[p], &e.hi[p]))
+	e.span(lo, hi, &e.lo[p], &e.hi[p])
 }
 
 // channels handles channels [lo, hi).
@@ -147,7 +148,7 @@ func (e *extremes) channels(lo, hi int) {
 	for c := lo; c < hi; c++ {
 		for o := range l.Outer {
 			i := (o*l.Channels + c) * l.Inner
-			e.found(extremesOf(e.x[i:i+l.Inner], &e.lo[c], &e.hi[c]))
+			e.span(i, i+l.Inner, &e.lo[c], &e.hi[c])
 		}
 	}
 }
@@ -159,8 +160,12 @@ func (e *extremes) rows(lo, hi int) {
 	if l.Inner > 1 {
 		for k := lo * l.Channels; k < hi*l.Channels; k++ {
 			c := k % l.Channels
-			e.found(extremesOf(e.x[k*l.Inner:(k+1)*l.Inner], &low[c], &high[c]))
+			e.span(k*l.Inner, (k+1)*l.Inner, &low[c], &high[c])
 		}
+		return
+	}
+	if e.half != nil {
+		e.halfRows(low, high, lo, hi)
 		return
 	}
 	// The sums tell of NaNs, which comparisons pass over.
@@ -178,6 +183,33 @@ func (e *extremes) rows(lo, hi int) {
 			}
 			low[j], high[j] = min(low[j], least[j]), max(high[j], most[j])
 		}
+	}
+}
+
+// halfRows handles rows [lo, hi) of bfloat16 whose channels are columns.
+func (e *extremes) halfRows(low, high []float32, lo, hi int) {
+	c := e.l.Channels
+	for r := lo; r < hi; r++ {
+		for j, b := range e.half[r*c : (r+1)*c] {
+			v := b.Float32()
+			if v != v {
+				e.found(true)
+				return
+			}
+			low[j], high[j] = min(low[j], v), max(high[j], v)
+		}
+	}
+}
+
+// span widens [least, most] to hold elements [from, to).
+func (e *extremes) span(from, to int, least, most *float32) {
+	if e.half == nil {
+		e.found(extremesOf(e.x[from:to], least, most))
+		return
+	}
+	var wide [halfBlock]float32
+	for i := from; i < to; i += halfBlock {
+		e.found(extremesOf(realBlock(wide[:], nil, e.half, i, min(i+halfBlock, to)), least, most))
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 func init() {
-	register(backend.QuantizeLinear{}, kernel{types: []tensor.DType{tensor.F32},
+	register(backend.QuantizeLinear{}, kernel{types: halves,
 		bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 			if op.(backend.QuantizeLinear).Scheme.Signed {
 				return bindQuantizeLinear[int8](op, out, in)
@@ -24,6 +24,20 @@ func bindQuantizeLinear[T quant.Code](op backend.Op, out, in []*tensor.Tensor) (
 		return nil, err
 	}
 	x, y, mask := in[0].F32(), codesOf[T](out[0], q.n), maskOf(out[1])
+	if in[0].DType() == tensor.BF16 {
+		half := in[0].BF16()
+		body := func(lo, hi int) {
+			var wide [halfBlock]float32
+			for i := lo; i < hi; i += halfBlock {
+				n := min(halfBlock, hi-i)
+				codes.WidenBF16(wide[:n], half[i:i+n])
+				if nan := codes.Quantize(q.rule, y[i:i+n], bitsOf(mask, i, n), wide[:n], q.scale, q.zero, q.lo, q.hi, q.layout.From(i), 0, n); nan > 0 {
+					q.nan.Add(int64(nan))
+				}
+			}
+		}
+		return func() error { return q.each(body) }, nil
+	}
 	body := func(lo, hi int) {
 		if nan := codes.Quantize(q.rule, y, mask, x, q.scale, q.zero, q.lo, q.hi, q.layout, lo, hi); nan > 0 {
 			q.nan.Add(int64(nan))

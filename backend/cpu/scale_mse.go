@@ -20,7 +20,7 @@ func bindScaleMSE(b *Backend, op backend.Op, _, in []*tensor.Tensor) (func() err
 		return nil, err
 	}
 	x, scale, zero := in[0].F32(), in[1].F32(), in[2].I32()
-	e := newExtremes(b, x, l)
+	e := newExtremes(b, in[0], l)
 	use := searchChannels(b, o, l, x, scale, zero)
 	if l.Channels == 1 {
 		use = searchTensor(b, o, x, scale, zero)
