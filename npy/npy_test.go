@@ -139,6 +139,7 @@ func TestRefused(t *testing.T) {
 		"huge header":        {[]byte("\x93NUMPY\x02\x00\xff\xff\xff\xff{}"), "over", ErrFormat},
 		"big-endian":         {file("{'descr': '>f4', "+tail, 0, 0, 0, 0), "big-endian", ErrDType},
 		"half":               {file("{'descr': '<f2', "+tail, 0, 0), "astype", ErrDType},
+		"bfloat16":           {file("{'descr': '<V2', "+tail, 0, 0), "V2", ErrDType},
 		"object":             {file("{'descr': '|O', "+tail, 0, 0), "|O", ErrDType},
 		"structured":         {file("{'descr': [('a', '<f4')], "+tail, 0, 0, 0, 0), "structured", ErrDType},
 		"duplicate key":      {file("{'descr': '|i1', 'descr': '|u1', "+tail, 0), "twice", ErrFormat},

@@ -374,6 +374,8 @@ func elemOf(d tensor.DType) pb.DataType {
 		return pb.Float
 	case tensor.F64:
 		return pb.Double
+	case tensor.BF16:
+		return pb.BFloat16
 	case tensor.I8:
 		return pb.Int8
 	case tensor.U8:

@@ -204,8 +204,14 @@ func readCast(c *call) error {
 	return readCastTo(c, elem, to)
 }
 
+// readCastTo converts to a type. Numbers of a file's bfloat16 are float32 here,
+// so a cast to it rounds and widens again.
 func readCastTo(c *call, elem pb.DataType, to tensor.DType) error {
 	f, x := c.follow(0)
+	if elem == pb.BFloat16 && c.err == nil && c.in[0].elem != elem {
+		c.set(0, f, c.one(backend.Cast{To: to}, c.helper(".bfloat16", backend.Cast{To: tensor.BF16}, x))).elem = elem
+		return c.err
+	}
 	if x.DType() == to && c.err == nil { // Such as FLOAT16 to FLOAT: both are float32 here.
 		v := *c.in[0]
 		if !v.isConst() {
@@ -234,7 +240,8 @@ func foldCast(c *call) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if t.DType() == to {
+	half := elem == pb.BFloat16 && c.in[0].elem != elem
+	if t.DType() == to && !half {
 		c.setData(0, elem, t).marks = c.in[0].marks
 		return true, nil
 	}
@@ -258,6 +265,9 @@ func foldCast(c *call) (bool, error) {
 		switch to {
 		case tensor.F32:
 			out.F32()[i] = float32(v)
+			if half {
+				out.F32()[i] = tensor.ToBFloat16F64(v).Float32()
+			}
 		case tensor.I64:
 			out.I64()[i] = n
 		case tensor.I32:

@@ -299,6 +299,11 @@ func writeQuantize(e *emit) error {
 	if err != nil {
 		return err
 	}
+	if e.n.In[0].DType() == tensor.BF16 { // The scale would have to be bfloat16 too.
+		wide := e.unique(e.n.Name + ".float")
+		e.addNode("Cast", "", wide, []string{x}, []string{wide}, attrInt("to", int(pb.Float)))
+		x = wide
+	}
 	e.value(e.n.Out[0]).q = e.paramsOf(1, 2, op.Scheme)
 	e.direct = true // The node itself makes the codes.
 	y := e.out(f)

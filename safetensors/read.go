@@ -17,8 +17,8 @@ import (
 // bigEndian is true on a host whose tensors must be swapped on the way.
 var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
 
-// Read reads the file of size bytes in r. F16 and BF16 tensors become float32,
-// exactly. It reads every byte of the file once, in order. Errors are a
+// Read reads the file of size bytes in r. F16 tensors become float32, exactly.
+// It reads every byte of the file once, in order. Errors are a
 // [*FormatError], an [*UnsupportedError], or r's own.
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	h, err := readHeader(r, size)
@@ -158,7 +158,7 @@ func specOf(st storage, dims []uint64) (tensor.Spec, uint64, error) {
 		bytes = lo
 		shape = append(shape, int(d))
 	}
-	// A 16-bit float takes twice its room in memory.
+	// Binary16 takes twice its room in memory.
 	if bytes > math.MaxInt/2 {
 		return tensor.Spec{}, 0, fmt.Errorf("shape %d is too large", dims)
 	}

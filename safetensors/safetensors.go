@@ -86,14 +86,14 @@ func (e *UnsupportedError) Error() string {
 type storage struct {
 	dtype tensor.DType
 	bytes uint64
-	widen func(uint16) float32 // not nil for the 16-bit floats
+	widen func(uint16) float32 // not nil for binary16
 }
 
 var storages = map[string]storage{
 	"F64":  {tensor.F64, 8, nil},
 	"F32":  {tensor.F32, 4, nil},
 	"F16":  {tensor.F32, 2, widenHalf},
-	"BF16": {tensor.F32, 2, widenBrain},
+	"BF16": {tensor.BF16, 2, nil},
 	"I64":  {tensor.I64, 8, nil},
 	"I32":  {tensor.I32, 4, nil},
 	"I8":   {tensor.I8, 1, nil},
@@ -114,6 +114,8 @@ func dtypeName(d tensor.DType) (string, bool) {
 		return "F64", true
 	case tensor.F32:
 		return "F32", true
+	case tensor.BF16:
+		return "BF16", true
 	case tensor.I64:
 		return "I64", true
 	case tensor.I32:
@@ -140,6 +142,3 @@ func widenHalf(h uint16) float32 {
 	}
 	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
 }
-
-// widenBrain returns a bfloat16 value as binary32: its upper half.
-func widenBrain(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }

@@ -42,7 +42,8 @@ func sample() ([]Named, map[string]string) {
 			{"f32", tensor.FromF32([]float32{1, -0.5, math.SmallestNonzeroFloat32, float32(math.NaN())}, 2, 2)},
 			{"", tensor.FromI8([]int8{-128, 127}, 2)},
 			{"i32", tensor.FromI32([]int32{math.MinInt32}, 1, 1, 1)},
-			{"i64", tensor.FromI64([]int64{math.MaxInt64})},
+			{"bf16", tensor.FromBF16([]tensor.BFloat16{0x3f80, 0x7fc1, 1}, 3)},
+		{"i64", tensor.FromI64([]int64{math.MaxInt64})},
 			{"a \"\\\u0001/é😀\n", tensor.FromU8([]uint8{9}, 1)},
 		}, map[string]string{
 			"":        "empty key",
@@ -95,10 +96,13 @@ func TestFilesOfTheReferenceLibrary(t *testing.T) {
 
 	f, err = ReadFile(filepath.Join("testdata", "library16.safetensors"))
 	require.NoError(t, err)
-	for _, name := range []string{"half", "brain"} {
-		assert.Equal(t, tensor.F32, f.Tensors[name].DType())
-		assert.Equal(t, f.Tensors[name+".wide"].Bytes(), f.Tensors[name].Bytes(), name)
-	}
+	assert.Equal(t, tensor.F32, f.Tensors["half"].DType())
+	assert.Equal(t, f.Tensors["half.wide"].Bytes(), f.Tensors["half"].Bytes())
+	brain := f.Tensors["brain"]
+	assert.Equal(t, tensor.BF16, brain.DType())
+	wide := tensor.New(f.Tensors["brain.wide"].Spec())
+	tensor.WidenBF16(wide.F32(), brain.BF16())
+	assert.Equal(t, f.Tensors["brain.wide"].Bytes(), wide.Bytes())
 	_, err = ReadFile(filepath.Join("testdata", "none"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
