@@ -10,11 +10,10 @@ import (
 )
 
 // blockCollector finds what [backend.Collect] names in the result y
-// [rows, c] of a product, a block at a time as the epilogue has written it and
-// it still is in the first-level cache. Sums are kept by tile of rows, and
-// those of the tiles are added in order, so that threads change nothing. Where
-// blocks do not come by tile, or tiles are so low that keeping sums costs more
-// than reading y again, it reads y at the end.
+// [rows, c] of a product, as the epilogue writes it. Sums are kept by tile of
+// rows, and those of the tiles are added in order, so that threads change
+// nothing. Where blocks do not come by tile, or tiles are so low that keeping
+// sums costs more than reading y again, it reads y at the end.
 type blockCollector struct {
 	b     *Backend
 	what  backend.Collect
@@ -26,24 +25,21 @@ type blockCollector struct {
 	ends  *clampedEnds    // the same, for the ends
 	body  func(from, to int)
 
+	columns dequantColumns
+	total   []float64 // [3, c]: shift, and the sums of all tiles
 	moments []float64 // [4, c], the result
 	range2  []float32 // [2], the result
 
 	byTile int // tiles, 0 when y is read at the end
-	// Of the run in progress, each tile and channel; a channel has no rows
-	// before its first block.
-	count       []int32   // [tiles, c]: rows
-	shift, temp []float32 // [tiles, c], [tiles, 4, c]
-	sums        []float64 // [tiles, 2, c]: of y - shift, and of its square
-	extremes    []float32 // [tiles, 2, c]; for ends by the first column of blocks
+	// Of the run in progress, each tile and channel.
+	count    []int32   // [tiles, c]: rows so far, at the first channel of a block
+	shift    []float32 // [tiles, c]
+	sums     []float64 // [tiles, 2, c]: of y - shift, and of its square
+	extremes []float32 // [tiles, 2, c]
 }
 
 // minTileRows is the height of tiles from which keeping sums by tile pays.
 const minTileRows = 16
-
-// shiftRows is the number of rows whose mean a tile takes off before it
-// squares, so that the variance of numbers far from zero does not cancel.
-const shiftRows = 8
 
 // newBlockCollector returns nil where nobody wants what is to be collected.
 func newBlockCollector(b *Backend, what backend.Collect, out *tensor.Tensor, y []float32, rows, c int) *blockCollector {
@@ -59,21 +55,21 @@ func newBlockCollector(b *Backend, what backend.Collect, out *tensor.Tensor, y [
 	return m
 }
 
-// wrap has e collect, too.
-func (m *blockCollector) wrap(e accEpilogue, p codeProduct) accEpilogue {
-	if m == nil {
-		return e
-	}
-	m.tiles = p.rowTiles
-	finish := e.finish
+// join has e collect, too, where it makes numbers by d.
+func (m *blockCollector) join(e *accEpilogue, p codeProduct, d dequantColumns) {
+	m.tiles, m.columns = p.rowTiles, d
 	e.memory, e.begin, e.end = m.plan, m.begin, m.end
+	plain, add := e.finish, m.addMoments
+	if m.what == backend.CollectEnds {
+		add = m.addEnds
+	}
 	e.finish = func(b gemm.IntBlock) {
-		finish(b)
-		if m.byTile > 0 && b.Lo < b.Hi && b.From < b.To {
-			m.add(b)
+		if m.byTile > 0 {
+			add(b)
+		} else {
+			plain(b)
 		}
 	}
-	return e
 }
 
 // plan decides where the numbers come from, once the product is planned, and
@@ -86,7 +82,8 @@ func (m *blockCollector) plan() int {
 		if m.what == backend.CollectEnds {
 			return 8 * n * m.c
 		}
-		return n * m.c * (16 + 8 + 4 + 16 + 4)
+		m.total = make([]float64, 3*m.c)
+		return n * m.c * (16 + 8 + 4 + 4)
 	case m.what == backend.CollectMoments:
 		m.whole = newChannelMoments(m.b, m.y, m.c)
 	default:
@@ -106,65 +103,38 @@ func (m *blockCollector) begin(memory *scratch, at int) {
 	next := func(bytes int) int { at += bytes; return at - bytes }
 	if m.what == backend.CollectMoments {
 		m.sums = scratchOf[float64](memory, next(16*n), 2*n)
-		m.count = scratchOf[int32](memory, next(4*n), n)
-		m.shift, m.temp = scratchOf[float32](memory, next(4*n), n), scratchOf[float32](memory, next(16*n), 4*n)
+		m.count, m.shift = scratchOf[int32](memory, next(4*n), n), scratchOf[float32](memory, next(4*n), n)
 		clear(m.count)
 	}
 	m.extremes = scratchOf[float32](memory, next(8*n), 2*n)
 	if m.what == backend.CollectEnds {
-		for i := 0; i < len(m.extremes); i += 2 {
-			m.extremes[i], m.extremes[i+1] = float32(math.Inf(1)), float32(math.Inf(-1))
+		for t := range m.byTile {
+			codes.NoEnds(m.extremes[2*t*m.c:][:m.c], m.extremes[(2*t+1)*m.c:][:m.c])
 		}
 	}
 }
 
-// add takes in a block that has been written.
-func (m *blockCollector) add(b gemm.IntBlock) {
-	c := m.c
-	x, rows, n := m.y[b.Lo*c+b.From:(b.Hi-1)*c+b.To], b.Hi-b.Lo, b.To-b.From
-	if m.what == backend.CollectEnds {
-		e := m.extremes[2*(b.Tile*c+b.From):][:2]
-		if n == c {
-			n, rows = len(x), 1
-		}
-		for r := range rows {
-			least, most, nan := codes.Extremes(x[r*c:][:n], e[0], e[1])
-			if nan {
-				least, most = float32(math.NaN()), float32(math.NaN())
-			}
-			// A NaN of an earlier block stays.
-			e[0], e[1] = min(e[0], least), max(e[1], most)
-		}
+// addEnds writes a block and takes it in.
+func (m *blockCollector) addEnds(b gemm.IntBlock) {
+	d, at := &m.columns, 2*b.Tile*m.c+b.From
+	codes.DequantizeEnds(m.y, b, d.add, d.scale, d.shift, m.c, m.extremes[at:], m.extremes[at+m.c:])
+}
+
+// addMoments is addEnds for moments.
+func (m *blockCollector) addMoments(b gemm.IntBlock) {
+	n, at := b.To-b.From, 2*b.Tile*m.c+b.From
+	if n == 0 || b.Lo == b.Hi {
 		return
 	}
-	part := func(v []float32, i, of int) []float32 { return v[(b.Tile*of+i)*c+b.From:][:n] }
-	shift, count := part(m.shift, 0, 1), m.count[b.Tile*c+b.From:][:n]
-	first := count[0] == 0
-	if first {
-		k := min(rows, shiftRows)
-		clear(shift)
-		for r := range k {
-			for j, v := range x[r*c:][:n] {
-				shift[j] += v / float32(k)
-			}
-		}
+	d := &m.columns
+	part := codes.ColumnMoments{Shift: m.shift[b.Tile*m.c+b.From:][:n], Sum: m.sums[at:][:n], Square: m.sums[at+m.c:][:n],
+		Least: m.extremes[at:][:n], Most: m.extremes[at+m.c:][:n]}
+	count := &m.count[b.Tile*m.c+b.From]
+	if *count == 0 {
+		part.Begin(b, d.add, d.scale, d.shift, m.c)
 	}
-	sum, square, least, most := part(m.temp, 0, 4), part(m.temp, 1, 4), part(m.temp, 2, 4), part(m.temp, 3, 4)
-	codes.MomentsOfColumns(x, rows, c, shift, sum, square, least, most)
-	sums, squares := m.sums[2*b.Tile*c+b.From:][:n], m.sums[(2*b.Tile+1)*c+b.From:][:n]
-	lows, highs := part(m.extremes, 0, 2), part(m.extremes, 1, 2)
-	if first {
-		copy(lows, least)
-		copy(highs, most)
-		clear(sums)
-		clear(squares)
-	}
-	for j := range n {
-		count[j] += int32(rows)
-		sums[j] += float64(sum[j])
-		squares[j] += float64(square[j])
-		lows[j], highs[j] = min(lows[j], least[j]), max(highs[j], most[j])
-	}
+	codes.DequantizeMoments(m.y, b, d.add, d.scale, d.shift, m.c, part)
+	*count += int32(b.Hi - b.Lo)
 }
 
 // end writes the result; the memory of the run is still there.
@@ -184,9 +154,7 @@ func (m *blockCollector) end() {
 			}
 		})
 	default:
-		for j := range m.c {
-			m.merge(j)
-		}
+		m.merge()
 	}
 }
 
@@ -202,34 +170,47 @@ func (m *blockCollector) allEnds() (lo, hi float32) {
 		}
 		return lo, hi
 	}
-	for i := 0; i < len(m.extremes); i += 2 {
-		lo, hi = min(lo, m.extremes[i]), max(hi, m.extremes[i+1])
+	// Every tile has rows: no least is above a most.
+	lo, hi, nan := codes.Extremes(m.extremes, lo, hi)
+	if nan {
+		return float32(math.NaN()), float32(math.NaN())
 	}
 	return lo, hi
 }
 
-// merge adds up the tiles of channel j, all relative to the shift of the first
-// that has rows.
-func (m *blockCollector) merge(j int) {
-	var base, sum, square float64
-	var least, most float32
-	started := false
-	for t := range m.byTile {
-		at := t*m.c + j
-		n := float64(m.count[at])
-		if n == 0 {
-			continue
-		}
-		lo, hi := m.extremes[2*t*m.c+j], m.extremes[(2*t+1)*m.c+j]
-		if !started {
-			started, base, least, most = true, float64(m.shift[at]), lo, hi
-		}
-		d, s, q := float64(m.shift[at])-base, m.sums[2*t*m.c+j], m.sums[(2*t+1)*m.c+j]
-		sum += s + float64(n*d)
-		square += q + float64(2*d*s) + float64(n*d*d)
-		least, most = min(least, lo), max(most, hi)
+// merge adds up the tiles, all of which have rows, relative to the shift of
+// the first.
+func (m *blockCollector) merge() {
+	c := m.c
+	base, sum, square := m.total[:c], m.total[c:2*c], m.total[2*c:3*c]
+	least, most := m.extremes[:c], m.extremes[c:2*c]
+	for j, s := range m.shift[:c] {
+		base[j] = float64(s)
 	}
-	m.set(j, base, sum, square, least, most)
+	copy(sum, m.sums[:c])
+	copy(square, m.sums[c:2*c])
+	for t := 1; t < m.byTile; t++ {
+		n := float64(m.count[t*c])
+		shift, sums, squares := m.shift[t*c:][:c], m.sums[2*t*c:][:c], m.sums[(2*t+1)*c:][:c]
+		for j, s := range sums {
+			d := float64(shift[j]) - base[j]
+			of := float64(n * d)
+			sum[j] += s + of
+			square[j] += squares[j] + float64(d*(float64(2*s)+of))
+		}
+		lows, highs := m.extremes[2*t*c:][:c], m.extremes[(2*t+1)*c:][:c]
+		for j, v := range lows {
+			if v < least[j] {
+				least[j] = v
+			}
+			if w := highs[j]; w > most[j] {
+				most[j] = w
+			}
+		}
+	}
+	for j := range c {
+		m.set(j, base[j], sum[j], square[j], least[j], most[j])
+	}
 }
 
 // set writes the moments of channel j: sum and square are of y - shift.

@@ -27,15 +27,23 @@ func bindDequant(b *Backend, g convShape, c backend.Collect, out, in []*tensor.T
 	y := f32Of(out[0], g.rows()*g.o)
 	collected := newBlockCollector(b, c, found, y, g.rows(), g.o)
 	return newCodeConv(b, g, in[0], in[3], ints(in, 2), nil, func(p codeProduct) accEpilogue {
-		return collected.wrap(dequantEpilogue(p, y, reals(in, 1), reals(in, 4), reals(in, 5)), p)
+		return dequantEpilogue(p, y, reals(in, 1), reals(in, 4), reals(in, 5), collected)
 	})
 }
 
-// dequantEpilogue stores float32(acc) * (sx * sw[c]) + bias[c].
-func dequantEpilogue(p codeProduct, y, sx, sw, bias []float32) accEpilogue {
+// dequantColumns are the columns by which sums become numbers:
+// float32(acc+add) * scale + shift.
+type dequantColumns struct {
+	add          []int32
+	scale, shift []float32
+}
+
+// dequantEpilogue stores float32(acc) * (sx * sw[c]) + bias[c], and has m,
+// unless it is nil, look at that.
+func dequantEpilogue(p codeProduct, y, sx, sw, bias []float32, m *blockCollector) accEpilogue {
 	scale, shift := make([]float32, p.cols+codes.Wrap), make([]float32, p.cols+codes.Wrap)
 	add := make([]int32, p.cols+codes.Wrap)
-	return accEpilogue{
+	e := accEpilogue{
 		prepare: func() error {
 			if p.cols == 0 {
 				return nil
@@ -56,4 +64,8 @@ func dequantEpilogue(p codeProduct, y, sx, sw, bias []float32) accEpilogue {
 		},
 		finish: func(b gemm.IntBlock) { codes.DequantizeBlock(y, b, add, scale, shift, p.cols) },
 	}
+	if m != nil {
+		m.join(&e, p, dequantColumns{add, scale, shift})
+	}
+	return e
 }

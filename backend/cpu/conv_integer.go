@@ -102,8 +102,9 @@ type codeProduct struct {
 	// offset is added to the sums of a column before anything else; the
 	// product fills it at each run.
 	offset []int32
-	// rowTiles bounds the numbers of the tiles of blocks, once the product is
-	// planned; 0 where blocks do not come tile by tile.
+	// rowTiles returns the number of tiles of rows, each of which has blocks of
+	// every column, once the product is planned; 0 where blocks do not come
+	// tile by tile.
 	rowTiles func() int
 }
 
@@ -328,8 +329,8 @@ func (p *codeConv[A]) packedSize() int {
 	return roundUp64(gemm.PackedRuns(p.og, p.runs, p.k()/p.runs))
 }
 
-// rowTiles bounds the numbers of the tiles of rows of blocks; it is 0 where
-// blocks do not come tile by tile.
+// rowTiles returns the number of tiles of rows; 0 where blocks do not come tile
+// by tile.
 func (p *codeConv[A]) rowTiles() int {
 	switch {
 	case p.k() == 0 || p.shifted != nil || len(p.zwIn) > 0: // Perhaps computed as it is written.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -15,10 +17,13 @@ type block struct {
 }
 
 // beginBlock starts a function; doc follows its name.
-func (s isa) beginBlock(name, args, doc string) block {
-	suffix, count := "AVX2", "There are 16 columns."
+func (s isa) beginBlock(name, args, doc string) block { return s.beginVectors(2, name, args, doc) }
+
+// beginVectors is beginBlock for a block that is one vector wide, or two.
+func (s isa) beginVectors(vectors int, name, args, doc string) block {
+	suffix, count := "AVX2", fmt.Sprintf("There are %d columns.", vectors*s.lanes())
 	if s.zmm {
-		suffix, count = "AVX512", "There are cols columns, at most 32."
+		suffix, count = "AVX512", fmt.Sprintf("There are cols columns, at most %d.", vectors*s.lanes())
 	}
 	TEXT(name+suffix, NOSPLIT, "func("+args+")")
 	Doc(name+suffix+" "+doc+".", count, "Distances from row to row are in bytes.")
@@ -333,30 +338,4 @@ func (s isa) requantizeBlockFixed(double bool) {
 		VPSRLQ(U8(32), register(ms[v]), odd)
 		return f.multiply(x, ms[v], odd, register(lefts[v]), register(rights[v]))
 	})
-}
-
-func (s isa) dequantizeBlock() {
-	b := s.beginBlock("dequantizeBlock", "dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale, bias *float32, rows, cols uintptr",
-		"writes (acc+add) * scale + bias, every step rounded")
-	dst, ldd, acc, lda, rows := arg("dst"), arg("ldd"), arg("acc"), arg("lda"), arg("rows")
-	add, scale, bias := arg("add"), arg("scale"), arg("bias")
-	var adds, scales, biases [2]Op
-	for v := range adds {
-		adds[v], scales[v], biases[v] = b.column(add, v), b.column(scale, v), b.column(bias, v)
-	}
-	Label("rows")
-	for v := range adds {
-		x := b.sums(acc, v)
-		VPADDD(adds[v], x, x)
-		VCVTDQ2PS(x, x)
-		VMULPS(scales[v], x, x)
-		VADDPS(biases[v], x, x)
-		s.store(x, Mem{Base: dst, Disp: v * s.bytes()}, b.each[v])
-	}
-	ADDQ(lda, acc)
-	ADDQ(ldd, dst)
-	DECQ(rows)
-	JNE(LabelRef("rows"))
-	VZEROUPPER()
-	RET()
 }

@@ -35,6 +35,8 @@ func main() {
 		s.requantizeBlockFixed(true)
 		s.requantizeBlockFixed(false)
 		s.dequantizeBlock()
+		s.dequantizeMoments()
+		s.dequantizeEnds()
 	case "pairs":
 		for _, product := range []bool{false, true} {
 			s.pair(product, true)

@@ -104,6 +104,16 @@ func (q *Requantizer) rows(w int, dst []byte, ldd int, mask []byte, acc []int32,
 	}
 }
 
+// columnStep is how many columns, at most, the vectors of width w do of those
+// left at a time, n, and whether one vector is enough for them.
+func columnStep(w, left int) (n int, narrow bool) {
+	n = min(left, 2*w)
+	if n < 2*w && n > w && w < 16 { // Vectors that are not cut short.
+		n = w
+	}
+	return n, n <= w
+}
+
 // dequantizeBlock writes the first columns of b to dst, which begins with
 // them, and returns their number.
 func dequantizeBlock(dst []float32, channels int, b gemm.IntBlock, add []int32, scale, bias []float32) int {
@@ -111,20 +121,91 @@ func dequantizeBlock(dst []float32, channels int, b gemm.IntBlock, add []int32, 
 	if w == 0 {
 		return 0
 	}
+	if w == 8 {
+		cols &^= 7
+	}
+	if cols == 0 {
+		return 0
+	}
 	_, _ = dst[(rows-1)*channels+cols-1], b.Acc[(rows-1)*b.Stride+cols-1]
-	c := 0
-	for step := 2 * w; c < cols; c += step {
-		n := min(cols-c, step)
+	l, la, u := uintptr(4*channels), uintptr(4*b.Stride), uintptr(rows)
+	for c := 0; c < cols; {
+		n, narrow := columnStep(w, cols-c)
 		d, a, f, s, o := &dst[c], &b.Acc[c], &add[b.From+c], &scale[b.From+c], &bias[b.From+c]
-		l, la := uintptr(4*channels), uintptr(4*b.Stride)
-		switch {
+		switch k := uintptr(n); {
+		case w == 16 && narrow:
+			dequantizeBlockNarrowAVX512(d, l, a, la, f, s, o, u, k)
 		case w == 16:
-			dequantizeBlockAVX512(d, l, a, la, f, s, o, uintptr(rows), uintptr(n))
-		case n == step:
-			dequantizeBlockAVX2(d, l, a, la, f, s, o, uintptr(rows), uintptr(n))
+			dequantizeBlockAVX512(d, l, a, la, f, s, o, u, k)
+		case narrow:
+			dequantizeBlockNarrowAVX2(d, l, a, la, f, s, o, u, k)
 		default:
-			return c
+			dequantizeBlockAVX2(d, l, a, la, f, s, o, u, k)
 		}
+		c += n
 	}
 	return cols
+}
+
+// collects reports whether the vectors dequantize b and look at the result at
+// once.
+func collects(dst []float32, channels int, b gemm.IntBlock) bool {
+	w, rows, cols := width.Kernel(), b.Hi-b.Lo, b.To-b.From
+	if w == 0 || w == 8 && cols%8 != 0 {
+		return false
+	}
+	_, _ = dst[(rows-1)*channels+cols-1], b.Acc[(rows-1)*b.Stride+cols-1]
+	return true
+}
+
+// dequantizeMoments is DequantizeMoments for a dst that begins with the
+// columns of b. It reports whether vectors could.
+func dequantizeMoments(dst []float32, channels int, b gemm.IntBlock, add []int32, scale, bias []float32, m *ColumnMoments) bool {
+	if !collects(dst, channels, b) {
+		return false
+	}
+	w, cols, u := width.Kernel(), b.To-b.From, uintptr(b.Hi-b.Lo)
+	l, la := uintptr(4*channels), uintptr(4*b.Stride)
+	for c := 0; c < cols; {
+		n, narrow := columnStep(w, cols-c)
+		d, a, f, s, o := &dst[c], &b.Acc[c], &add[b.From+c], &scale[b.From+c], &bias[b.From+c]
+		shift, sum, square, least, most := &m.Shift[c], &m.Sum[c], &m.Square[c], &m.Least[c], &m.Most[c]
+		switch k := uintptr(n); {
+		case w == 16 && narrow:
+			dequantizeMomentsNarrowAVX512(d, l, a, la, f, s, o, shift, sum, square, least, most, u, k)
+		case w == 16:
+			dequantizeMomentsAVX512(d, l, a, la, f, s, o, shift, sum, square, least, most, u, k)
+		case narrow:
+			dequantizeMomentsNarrowAVX2(d, l, a, la, f, s, o, shift, sum, square, least, most, u, k)
+		default:
+			dequantizeMomentsAVX2(d, l, a, la, f, s, o, shift, sum, square, least, most, u, k)
+		}
+		c += n
+	}
+	return true
+}
+
+// dequantizeEnds is dequantizeMoments for the ends alone.
+func dequantizeEnds(dst []float32, channels int, b gemm.IntBlock, add []int32, scale, bias, least, most []float32) bool {
+	if !collects(dst, channels, b) {
+		return false
+	}
+	w, cols, u := width.Kernel(), b.To-b.From, uintptr(b.Hi-b.Lo)
+	l, la := uintptr(4*channels), uintptr(4*b.Stride)
+	for c := 0; c < cols; {
+		n, narrow := columnStep(w, cols-c)
+		d, a, f, s, o := &dst[c], &b.Acc[c], &add[b.From+c], &scale[b.From+c], &bias[b.From+c]
+		switch k := uintptr(n); {
+		case w == 16 && narrow:
+			dequantizeEndsNarrowAVX512(d, l, a, la, f, s, o, &least[c], &most[c], u, k)
+		case w == 16:
+			dequantizeEndsAVX512(d, l, a, la, f, s, o, &least[c], &most[c], u, k)
+		case narrow:
+			dequantizeEndsNarrowAVX2(d, l, a, la, f, s, o, &least[c], &most[c], u, k)
+		default:
+			dequantizeEndsAVX2(d, l, a, la, f, s, o, &least[c], &most[c], u, k)
+		}
+		c += n
+	}
+	return true
 }

@@ -32,9 +32,44 @@ func requantizeBlockDoubleAVX2(dst *byte, ldd uintptr, mask *byte, ldm uintptr, 
 //go:noescape
 func requantizeBlockSingleAVX2(dst *byte, ldd uintptr, mask *byte, ldm uintptr, acc *int32, lda uintptr, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, rows uintptr, cols uintptr)
 
+// dequantizeBlockNarrowAVX2 writes (acc+add) * scale + bias, every step rounded.
+// There are 8 columns.
+// Distances from row to row are in bytes.
+//
+//go:noescape
+func dequantizeBlockNarrowAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, rows uintptr, cols uintptr)
+
 // dequantizeBlockAVX2 writes (acc+add) * scale + bias, every step rounded.
 // There are 16 columns.
 // Distances from row to row are in bytes.
 //
 //go:noescape
 func dequantizeBlockAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, rows uintptr, cols uintptr)
+
+// dequantizeMomentsNarrowAVX2 is dequantizeBlock that adds the sums over the rows of y - shift and of its square and widens the ends of y.
+// There are 8 columns.
+// Distances from row to row are in bytes.
+//
+//go:noescape
+func dequantizeMomentsNarrowAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+
+// dequantizeMomentsAVX2 is dequantizeBlock that adds the sums over the rows of y - shift and of its square and widens the ends of y.
+// There are 16 columns.
+// Distances from row to row are in bytes.
+//
+//go:noescape
+func dequantizeMomentsAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+
+// dequantizeEndsNarrowAVX2 is dequantizeBlock that widens the ends of y, which a NaN makes NaN for good.
+// There are 8 columns.
+// Distances from row to row are in bytes.
+//
+//go:noescape
+func dequantizeEndsNarrowAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, least *float32, most *float32, rows uintptr, cols uintptr)
+
+// dequantizeEndsAVX2 is dequantizeBlock that widens the ends of y, which a NaN makes NaN for good.
+// There are 16 columns.
+// Distances from row to row are in bytes.
+//
+//go:noescape
+func dequantizeEndsAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, least *float32, most *float32, rows uintptr, cols uintptr)

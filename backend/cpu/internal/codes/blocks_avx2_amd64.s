@@ -801,6 +801,32 @@ done:
 	VZEROUPPER
 	RET
 
+// func dequantizeBlockNarrowAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX2
+TEXT ·dequantizeBlockNarrowAVX2(SB), NOSPLIT, $0-72
+	MOVQ dst+0(FP), AX
+	MOVQ ldd+8(FP), CX
+	MOVQ acc+16(FP), DX
+	MOVQ lda+24(FP), BX
+	MOVQ rows+56(FP), SI
+	MOVQ add+32(FP), DI
+	MOVQ scale+40(FP), R8
+	MOVQ bias+48(FP), R9
+
+rows:
+	VMOVUPS   (DX), Y0
+	VPADDD    (DI), Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (R8), Y0, Y0
+	VADDPS    (R9), Y0, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      BX, DX
+	ADDQ      CX, AX
+	DECQ      SI
+	JNE       rows
+	VZEROUPPER
+	RET
+
 // func dequantizeBlockAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, rows uintptr, cols uintptr)
 // Requires: AVX, AVX2
 TEXT ·dequantizeBlockAVX2(SB), NOSPLIT, $0-72
@@ -830,5 +856,252 @@ rows:
 	ADDQ      CX, AX
 	DECQ      SI
 	JNE       rows
+	VZEROUPPER
+	RET
+
+// func dequantizeMomentsNarrowAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX2
+TEXT ·dequantizeMomentsNarrowAVX2(SB), NOSPLIT, $0-112
+	MOVQ    shift+56(FP), AX
+	MOVQ    sum+64(FP), CX
+	MOVQ    square+72(FP), DX
+	MOVQ    least+80(FP), BX
+	MOVQ    most+88(FP), SI
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VMOVUPS (BX), Y2
+	VMOVUPS (SI), Y3
+	MOVQ    dst+0(FP), DI
+	MOVQ    ldd+8(FP), R8
+	MOVQ    acc+16(FP), R9
+	MOVQ    lda+24(FP), R10
+	MOVQ    rows+96(FP), R11
+	MOVQ    add+32(FP), R12
+	MOVQ    scale+40(FP), R13
+	MOVQ    bias+48(FP), R14
+
+rows:
+	VMOVUPS      (R9), Y4
+	VPADDD       (R12), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (R13), Y4, Y4
+	VADDPS       (R14), Y4, Y4
+	VMOVUPS      Y4, (DI)
+	VMINPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y4, Y3
+	VSUBPS       (AX), Y4, Y4
+	VADDPS       Y4, Y0, Y0
+	VMULPS       Y4, Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	ADDQ         R10, R9
+	ADDQ         R8, DI
+	DECQ         R11
+	JNE          rows
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, (SI)
+	VEXTRACTF128 $0x00, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VADDPD       (CX), Y2, Y2
+	VMOVUPD      Y2, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       32(CX), Y0, Y0
+	VMOVUPD      Y0, 32(CX)
+	VEXTRACTF128 $0x00, Y1, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       (DX), Y0, Y0
+	VMOVUPD      Y0, (DX)
+	VEXTRACTF128 $0x01, Y1, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       32(DX), Y0, Y0
+	VMOVUPD      Y0, 32(DX)
+	VZEROUPPER
+	RET
+
+// func dequantizeMomentsAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX2
+TEXT ·dequantizeMomentsAVX2(SB), NOSPLIT, $0-112
+	MOVQ    shift+56(FP), AX
+	MOVQ    sum+64(FP), CX
+	MOVQ    square+72(FP), DX
+	MOVQ    least+80(FP), BX
+	MOVQ    most+88(FP), SI
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VMOVUPS (BX), Y2
+	VMOVUPS (SI), Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VMOVUPS 32(BX), Y6
+	VMOVUPS 32(SI), Y7
+	MOVQ    dst+0(FP), DI
+	MOVQ    ldd+8(FP), R8
+	MOVQ    acc+16(FP), R9
+	MOVQ    lda+24(FP), R10
+	MOVQ    rows+96(FP), R11
+	MOVQ    add+32(FP), R12
+	MOVQ    scale+40(FP), R13
+	MOVQ    bias+48(FP), R14
+
+rows:
+	VMOVUPS      (R9), Y8
+	VPADDD       (R12), Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       (R13), Y8, Y8
+	VADDPS       (R14), Y8, Y8
+	VMOVUPS      Y8, (DI)
+	VMINPS       Y2, Y8, Y2
+	VMAXPS       Y3, Y8, Y3
+	VSUBPS       (AX), Y8, Y8
+	VADDPS       Y8, Y0, Y0
+	VMULPS       Y8, Y8, Y8
+	VADDPS       Y8, Y1, Y1
+	VMOVUPS      32(R9), Y8
+	VPADDD       32(R12), Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       32(R13), Y8, Y8
+	VADDPS       32(R14), Y8, Y8
+	VMOVUPS      Y8, 32(DI)
+	VMINPS       Y6, Y8, Y6
+	VMAXPS       Y7, Y8, Y7
+	VSUBPS       32(AX), Y8, Y8
+	VADDPS       Y8, Y4, Y4
+	VMULPS       Y8, Y8, Y8
+	VADDPS       Y8, Y5, Y5
+	ADDQ         R10, R9
+	ADDQ         R8, DI
+	DECQ         R11
+	JNE          rows
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, (SI)
+	VEXTRACTF128 $0x00, Y0, X2
+	VCVTPS2PD    X2, Y2
+	VADDPD       (CX), Y2, Y2
+	VMOVUPD      Y2, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       32(CX), Y0, Y0
+	VMOVUPD      Y0, 32(CX)
+	VEXTRACTF128 $0x00, Y1, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       (DX), Y0, Y0
+	VMOVUPD      Y0, (DX)
+	VEXTRACTF128 $0x01, Y1, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       32(DX), Y0, Y0
+	VMOVUPD      Y0, 32(DX)
+	VMOVUPS      Y6, 32(BX)
+	VMOVUPS      Y7, 32(SI)
+	VEXTRACTF128 $0x00, Y4, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       64(CX), Y0, Y0
+	VMOVUPD      Y0, 64(CX)
+	VEXTRACTF128 $0x01, Y4, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       96(CX), Y0, Y0
+	VMOVUPD      Y0, 96(CX)
+	VEXTRACTF128 $0x00, Y5, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       64(DX), Y0, Y0
+	VMOVUPD      Y0, 64(DX)
+	VEXTRACTF128 $0x01, Y5, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       96(DX), Y0, Y0
+	VMOVUPD      Y0, 96(DX)
+	VZEROUPPER
+	RET
+
+// func dequantizeEndsNarrowAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, least *float32, most *float32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX2
+TEXT ·dequantizeEndsNarrowAVX2(SB), NOSPLIT, $0-88
+	MOVQ    least+56(FP), AX
+	MOVQ    most+64(FP), CX
+	VMOVUPS (AX), Y0
+	VMOVUPS (CX), Y1
+	VPXOR   Y2, Y2, Y2
+	MOVQ    dst+0(FP), DX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    acc+16(FP), SI
+	MOVQ    lda+24(FP), DI
+	MOVQ    rows+72(FP), R8
+	MOVQ    add+32(FP), R9
+	MOVQ    scale+40(FP), R10
+	MOVQ    bias+48(FP), R11
+
+rows:
+	VMOVUPS   (SI), Y3
+	VPADDD    (R9), Y3, Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    (R10), Y3, Y3
+	VADDPS    (R11), Y3, Y3
+	VMOVUPS   Y3, (DX)
+	VMINPS    Y0, Y3, Y0
+	VMAXPS    Y1, Y3, Y1
+	VCMPPS    $0x03, Y3, Y3, Y3
+	VORPS     Y3, Y2, Y2
+	ADDQ      DI, SI
+	ADDQ      BX, DX
+	DECQ      R8
+	JNE       rows
+	VORPS     Y2, Y0, Y0
+	VORPS     Y2, Y1, Y1
+	VMOVUPS   Y0, (AX)
+	VMOVUPS   Y1, (CX)
+	VZEROUPPER
+	RET
+
+// func dequantizeEndsAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, least *float32, most *float32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX2
+TEXT ·dequantizeEndsAVX2(SB), NOSPLIT, $0-88
+	MOVQ    least+56(FP), AX
+	MOVQ    most+64(FP), CX
+	VMOVUPS (AX), Y0
+	VMOVUPS (CX), Y1
+	VPXOR   Y2, Y2, Y2
+	VMOVUPS 32(AX), Y3
+	VMOVUPS 32(CX), Y4
+	VPXOR   Y5, Y5, Y5
+	MOVQ    dst+0(FP), DX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    acc+16(FP), SI
+	MOVQ    lda+24(FP), DI
+	MOVQ    rows+72(FP), R8
+	MOVQ    add+32(FP), R9
+	MOVQ    scale+40(FP), R10
+	MOVQ    bias+48(FP), R11
+
+rows:
+	VMOVUPS   (SI), Y6
+	VPADDD    (R9), Y6, Y6
+	VCVTDQ2PS Y6, Y6
+	VMULPS    (R10), Y6, Y6
+	VADDPS    (R11), Y6, Y6
+	VMOVUPS   Y6, (DX)
+	VMINPS    Y0, Y6, Y0
+	VMAXPS    Y1, Y6, Y1
+	VCMPPS    $0x03, Y6, Y6, Y6
+	VORPS     Y6, Y2, Y2
+	VMOVUPS   32(SI), Y6
+	VPADDD    32(R9), Y6, Y6
+	VCVTDQ2PS Y6, Y6
+	VMULPS    32(R10), Y6, Y6
+	VADDPS    32(R11), Y6, Y6
+	VMOVUPS   Y6, 32(DX)
+	VMINPS    Y3, Y6, Y3
+	VMAXPS    Y4, Y6, Y4
+	VCMPPS    $0x03, Y6, Y6, Y6
+	VORPS     Y6, Y5, Y5
+	ADDQ      DI, SI
+	ADDQ      BX, DX
+	DECQ      R8
+	JNE       rows
+	VORPS     Y2, Y0, Y0
+	VORPS     Y2, Y1, Y1
+	VMOVUPS   Y0, (AX)
+	VMOVUPS   Y1, (CX)
+	VORPS     Y5, Y3, Y3
+	VORPS     Y5, Y4, Y4
+	VMOVUPS   Y3, 32(AX)
+	VMOVUPS   Y4, 32(CX)
 	VZEROUPPER
 	RET

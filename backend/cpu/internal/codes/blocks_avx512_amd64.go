@@ -32,9 +32,44 @@ func requantizeBlockDoubleAVX512(dst *byte, ldd uintptr, mask *byte, ldm uintptr
 //go:noescape
 func requantizeBlockSingleAVX512(dst *byte, ldd uintptr, mask *byte, ldm uintptr, acc *int32, lda uintptr, add *int32, m *int32, left *int32, right *int32, p *[12]uint32, rows uintptr, cols uintptr)
 
+// dequantizeBlockNarrowAVX512 writes (acc+add) * scale + bias, every step rounded.
+// There are cols columns, at most 16.
+// Distances from row to row are in bytes.
+//
+//go:noescape
+func dequantizeBlockNarrowAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, rows uintptr, cols uintptr)
+
 // dequantizeBlockAVX512 writes (acc+add) * scale + bias, every step rounded.
 // There are cols columns, at most 32.
 // Distances from row to row are in bytes.
 //
 //go:noescape
 func dequantizeBlockAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, rows uintptr, cols uintptr)
+
+// dequantizeMomentsNarrowAVX512 is dequantizeBlock that adds the sums over the rows of y - shift and of its square and widens the ends of y.
+// There are cols columns, at most 16.
+// Distances from row to row are in bytes.
+//
+//go:noescape
+func dequantizeMomentsNarrowAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+
+// dequantizeMomentsAVX512 is dequantizeBlock that adds the sums over the rows of y - shift and of its square and widens the ends of y.
+// There are cols columns, at most 32.
+// Distances from row to row are in bytes.
+//
+//go:noescape
+func dequantizeMomentsAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+
+// dequantizeEndsNarrowAVX512 is dequantizeBlock that widens the ends of y, which a NaN makes NaN for good.
+// There are cols columns, at most 16.
+// Distances from row to row are in bytes.
+//
+//go:noescape
+func dequantizeEndsNarrowAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, least *float32, most *float32, rows uintptr, cols uintptr)
+
+// dequantizeEndsAVX512 is dequantizeBlock that widens the ends of y, which a NaN makes NaN for good.
+// There are cols columns, at most 32.
+// Distances from row to row are in bytes.
+//
+//go:noescape
+func dequantizeEndsAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, least *float32, most *float32, rows uintptr, cols uintptr)

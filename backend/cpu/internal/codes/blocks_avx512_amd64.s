@@ -802,6 +802,44 @@ done:
 	VZEROUPPER
 	RET
 
+// func dequantizeBlockNarrowAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·dequantizeBlockNarrowAVX512(SB), NOSPLIT, $0-72
+	MOVQ      cols+64(FP), AX
+	MOVQ      AX, CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVD     AX, K1
+	KMOVW     AX, K1
+	SHRQ      $0x10, AX
+	KMOVW     AX, K2
+	MOVQ      dst+0(FP), AX
+	MOVQ      ldd+8(FP), CX
+	MOVQ      acc+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	MOVQ      rows+56(FP), SI
+	MOVQ      add+32(FP), DI
+	MOVQ      scale+40(FP), R8
+	MOVQ      bias+48(FP), R9
+	VMOVUPS.Z (DI), K1, Z0
+	VMOVUPS.Z (R8), K1, Z1
+	VMOVUPS.Z (R9), K1, Z2
+
+rows:
+	VMOVUPS.Z (DX), K1, Z3
+	VPADDD    Z0, Z3, Z3
+	VCVTDQ2PS Z3, Z3
+	VMULPS    Z1, Z3, Z3
+	VADDPS    Z2, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      BX, DX
+	ADDQ      CX, AX
+	DECQ      SI
+	JNE       rows
+	VZEROUPPER
+	RET
+
 // func dequantizeBlockAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, rows uintptr, cols uintptr)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·dequantizeBlockAVX512(SB), NOSPLIT, $0-72
@@ -846,5 +884,327 @@ rows:
 	ADDQ      CX, AX
 	DECQ      SI
 	JNE       rows
+	VZEROUPPER
+	RET
+
+// func dequantizeMomentsNarrowAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·dequantizeMomentsNarrowAVX512(SB), NOSPLIT, $0-112
+	MOVQ      cols+104(FP), AX
+	MOVQ      AX, CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVD     AX, K1
+	KMOVW     AX, K1
+	SHRQ      $0x10, AX
+	KMOVW     AX, K2
+	MOVQ      shift+56(FP), AX
+	MOVQ      sum+64(FP), CX
+	MOVQ      square+72(FP), DX
+	MOVQ      least+80(FP), BX
+	MOVQ      most+88(FP), SI
+	VMOVUPS.Z (AX), K1, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVUPS.Z (SI), K1, Z4
+	MOVQ      dst+0(FP), AX
+	MOVQ      ldd+8(FP), DI
+	MOVQ      acc+16(FP), R8
+	MOVQ      lda+24(FP), R9
+	MOVQ      rows+96(FP), R10
+	MOVQ      add+32(FP), R11
+	MOVQ      scale+40(FP), R12
+	MOVQ      bias+48(FP), R13
+	VMOVUPS.Z (R11), K1, Z5
+	VMOVUPS.Z (R12), K1, Z6
+	VMOVUPS.Z (R13), K1, Z7
+
+rows:
+	VMOVUPS.Z     (R8), K1, Z8
+	VPADDD        Z5, Z8, Z8
+	VCVTDQ2PS     Z8, Z8
+	VMULPS        Z6, Z8, Z8
+	VADDPS        Z7, Z8, Z8
+	VMOVUPS       Z8, K1, (AX)
+	VMINPS        Z3, Z8, Z3
+	VMAXPS        Z4, Z8, Z4
+	VSUBPS        Z0, Z8, Z8
+	VADDPS        Z8, Z1, Z1
+	VMULPS        Z8, Z8, Z8
+	VADDPS        Z8, Z2, Z2
+	ADDQ          R9, R8
+	ADDQ          DI, AX
+	DECQ          R10
+	JNE           rows
+	VMOVUPS       Z3, K1, (BX)
+	VMOVUPS       Z4, K1, (SI)
+	VEXTRACTF64X4 $0x00, Z1, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     (CX), K1, Z3
+	VADDPD        Z3, Z0, Z0
+	VMOVUPD       Z0, K1, (CX)
+	KSHIFTRW      $0x08, K1, K2
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     64(CX), K2, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD       Z0, K2, 64(CX)
+	VEXTRACTF64X4 $0x00, Z2, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     (DX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD       Z0, K1, (DX)
+	KSHIFTRW      $0x08, K1, K1
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     64(DX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD       Z0, K1, 64(DX)
+	VZEROUPPER
+	RET
+
+// func dequantizeMomentsAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·dequantizeMomentsAVX512(SB), NOSPLIT, $0-112
+	MOVQ      cols+104(FP), AX
+	MOVQ      AX, CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVD     AX, K1
+	KMOVW     AX, K1
+	SHRQ      $0x10, AX
+	KMOVW     AX, K2
+	MOVQ      shift+56(FP), AX
+	MOVQ      sum+64(FP), CX
+	MOVQ      square+72(FP), DX
+	MOVQ      least+80(FP), BX
+	MOVQ      most+88(FP), SI
+	VMOVUPS.Z (AX), K1, Z0
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVUPS.Z (SI), K1, Z4
+	VMOVUPS.Z 64(AX), K2, Z5
+	VPXORD    Z6, Z6, Z6
+	VPXORD    Z7, Z7, Z7
+	VMOVUPS.Z 64(BX), K2, Z8
+	VMOVUPS.Z 64(SI), K2, Z9
+	MOVQ      dst+0(FP), AX
+	MOVQ      ldd+8(FP), DI
+	MOVQ      acc+16(FP), R8
+	MOVQ      lda+24(FP), R9
+	MOVQ      rows+96(FP), R10
+	MOVQ      add+32(FP), R11
+	MOVQ      scale+40(FP), R12
+	MOVQ      bias+48(FP), R13
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z (R12), K1, Z11
+	VMOVUPS.Z (R13), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	VMOVUPS.Z 64(R12), K2, Z14
+	VMOVUPS.Z 64(R13), K2, Z15
+
+rows:
+	VMOVUPS.Z     (R8), K1, Z16
+	VPADDD        Z10, Z16, Z16
+	VCVTDQ2PS     Z16, Z16
+	VMULPS        Z11, Z16, Z16
+	VADDPS        Z12, Z16, Z16
+	VMOVUPS       Z16, K1, (AX)
+	VMINPS        Z3, Z16, Z3
+	VMAXPS        Z4, Z16, Z4
+	VSUBPS        Z0, Z16, Z16
+	VADDPS        Z16, Z1, Z1
+	VMULPS        Z16, Z16, Z16
+	VADDPS        Z16, Z2, Z2
+	VMOVUPS.Z     64(R8), K2, Z16
+	VPADDD        Z13, Z16, Z16
+	VCVTDQ2PS     Z16, Z16
+	VMULPS        Z14, Z16, Z16
+	VADDPS        Z15, Z16, Z16
+	VMOVUPS       Z16, K2, 64(AX)
+	VMINPS        Z8, Z16, Z8
+	VMAXPS        Z9, Z16, Z9
+	VSUBPS        Z5, Z16, Z16
+	VADDPS        Z16, Z6, Z6
+	VMULPS        Z16, Z16, Z16
+	VADDPS        Z16, Z7, Z7
+	ADDQ          R9, R8
+	ADDQ          DI, AX
+	DECQ          R10
+	JNE           rows
+	VMOVUPS       Z3, K1, (BX)
+	VMOVUPS       Z4, K1, (SI)
+	VEXTRACTF64X4 $0x00, Z1, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     (CX), K1, Z3
+	VADDPD        Z3, Z0, Z0
+	VMOVUPD       Z0, K1, (CX)
+	KSHIFTRW      $0x08, K1, K3
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     64(CX), K3, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD       Z0, K3, 64(CX)
+	VEXTRACTF64X4 $0x00, Z2, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     (DX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD       Z0, K1, (DX)
+	KSHIFTRW      $0x08, K1, K1
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     64(DX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD       Z0, K1, 64(DX)
+	VMOVUPS       Z8, K2, 64(BX)
+	VMOVUPS       Z9, K2, 64(SI)
+	VEXTRACTF64X4 $0x00, Z6, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     128(CX), K2, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD       Z0, K2, 128(CX)
+	KSHIFTRW      $0x08, K2, K1
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     192(CX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD       Z0, K1, 192(CX)
+	VEXTRACTF64X4 $0x00, Z7, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     128(DX), K2, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD       Z0, K2, 128(DX)
+	KSHIFTRW      $0x08, K2, K1
+	VEXTRACTF64X4 $0x01, Z7, Y0
+	VCVTPS2PD     Y0, Z0
+	VMOVUPD.Z     192(DX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD       Z0, K1, 192(DX)
+	VZEROUPPER
+	RET
+
+// func dequantizeEndsNarrowAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, least *float32, most *float32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·dequantizeEndsNarrowAVX512(SB), NOSPLIT, $0-88
+	MOVQ      cols+80(FP), AX
+	MOVQ      AX, CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVD     AX, K1
+	KMOVW     AX, K1
+	SHRQ      $0x10, AX
+	KMOVW     AX, K2
+	MOVQ      least+56(FP), AX
+	MOVQ      most+64(FP), CX
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z (CX), K1, Z1
+	KXORW     K3, K3, K3
+	MOVQ      dst+0(FP), DX
+	MOVQ      ldd+8(FP), BX
+	MOVQ      acc+16(FP), SI
+	MOVQ      lda+24(FP), DI
+	MOVQ      rows+72(FP), R8
+	MOVQ      add+32(FP), R9
+	MOVQ      scale+40(FP), R10
+	MOVQ      bias+48(FP), R11
+	VMOVUPS.Z (R9), K1, Z2
+	VMOVUPS.Z (R10), K1, Z3
+	VMOVUPS.Z (R11), K1, Z4
+
+rows:
+	VMOVUPS.Z  (SI), K1, Z5
+	VPADDD     Z2, Z5, Z5
+	VCVTDQ2PS  Z5, Z5
+	VMULPS     Z3, Z5, Z5
+	VADDPS     Z4, Z5, Z5
+	VMOVUPS    Z5, K1, (DX)
+	VMINPS     Z0, Z5, Z0
+	VMAXPS     Z1, Z5, Z1
+	VCMPPS     $0x03, Z5, Z5, K2
+	KORW       K2, K3, K3
+	ADDQ       DI, SI
+	ADDQ       BX, DX
+	DECQ       R8
+	JNE        rows
+	VPTERNLOGD $0xff, Z0, Z0, K3, Z0
+	VPTERNLOGD $0xff, Z1, Z1, K3, Z1
+	VMOVUPS    Z0, K1, (AX)
+	VMOVUPS    Z1, K1, (CX)
+	VZEROUPPER
+	RET
+
+// func dequantizeEndsAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, least *float32, most *float32, rows uintptr, cols uintptr)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·dequantizeEndsAVX512(SB), NOSPLIT, $0-88
+	MOVQ      cols+80(FP), AX
+	MOVQ      AX, CX
+	MOVQ      $0x00000001, AX
+	SHLQ      CL, AX
+	DECQ      AX
+	KMOVD     AX, K1
+	KMOVW     AX, K1
+	SHRQ      $0x10, AX
+	KMOVW     AX, K2
+	MOVQ      least+56(FP), AX
+	MOVQ      most+64(FP), CX
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z (CX), K1, Z1
+	KXORW     K3, K3, K3
+	VMOVUPS.Z 64(AX), K2, Z2
+	VMOVUPS.Z 64(CX), K2, Z3
+	KXORW     K4, K4, K4
+	MOVQ      dst+0(FP), DX
+	MOVQ      ldd+8(FP), BX
+	MOVQ      acc+16(FP), SI
+	MOVQ      lda+24(FP), DI
+	MOVQ      rows+72(FP), R8
+	MOVQ      add+32(FP), R9
+	MOVQ      scale+40(FP), R10
+	MOVQ      bias+48(FP), R11
+	VMOVUPS.Z (R9), K1, Z4
+	VMOVUPS.Z (R10), K1, Z5
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R9), K2, Z7
+	VMOVUPS.Z 64(R10), K2, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+
+rows:
+	VMOVUPS.Z  (SI), K1, Z10
+	VPADDD     Z4, Z10, Z10
+	VCVTDQ2PS  Z10, Z10
+	VMULPS     Z5, Z10, Z10
+	VADDPS     Z6, Z10, Z10
+	VMOVUPS    Z10, K1, (DX)
+	VMINPS     Z0, Z10, Z0
+	VMAXPS     Z1, Z10, Z1
+	VCMPPS     $0x03, Z10, Z10, K5
+	KORW       K5, K3, K3
+	VMOVUPS.Z  64(SI), K2, Z10
+	VPADDD     Z7, Z10, Z10
+	VCVTDQ2PS  Z10, Z10
+	VMULPS     Z8, Z10, Z10
+	VADDPS     Z9, Z10, Z10
+	VMOVUPS    Z10, K2, 64(DX)
+	VMINPS     Z2, Z10, Z2
+	VMAXPS     Z3, Z10, Z3
+	VCMPPS     $0x03, Z10, Z10, K5
+	KORW       K5, K4, K4
+	ADDQ       DI, SI
+	ADDQ       BX, DX
+	DECQ       R8
+	JNE        rows
+	VPTERNLOGD $0xff, Z0, Z0, K3, Z0
+	VPTERNLOGD $0xff, Z1, Z1, K3, Z1
+	VMOVUPS    Z0, K1, (AX)
+	VMOVUPS    Z1, K1, (CX)
+	VPTERNLOGD $0xff, Z2, Z2, K4, Z2
+	VPTERNLOGD $0xff, Z3, Z3, K4, Z3
+	VMOVUPS    Z2, K2, 64(AX)
+	VMOVUPS    Z3, K2, 64(CX)
 	VZEROUPPER
 	RET

@@ -50,6 +50,14 @@ func requantizeBlock(*Requantizer, []byte, []byte, int, bool, gemm.IntBlock) boo
 
 func dequantizeBlock([]float32, int, gemm.IntBlock, []int32, []float32, []float32) int { return 0 }
 
+func dequantizeMoments([]float32, int, gemm.IntBlock, []int32, []float32, []float32, *ColumnMoments) bool {
+	return false
+}
+
+func dequantizeEnds(_ []float32, _ int, _ gemm.IntBlock, _ []int32, _, _, _, _ []float32) bool {
+	return false
+}
+
 func lsqGrad(_ quant.Rule, _ bool, _, _, _ []float32, _ *params, _ *[16]float64) (n, nan int) {
 	return 0, 0
 }
