@@ -61,15 +61,15 @@ struct results_along {
   const geometry& g;
   const phase_of& p;
   int pixel[2], y[2], x[2];  // first pixel of the image, and of the first tap
-  counter t;
-  bool quads;
+  counter t, loaded;  // of the next elements, and of those in registers
+  bool whole;         // a unit is of one tap
+  float one;
   gradients<side, true, numbers> v;
-  float s[bf16_unit];
 
   __device__ __forceinline__ results_along(const float* dy, const coded& w, const geometry& g, const phase_of& p, int group, int row)
       : dy(dy + (i64)group * g.og), g(g), p(p) {
     scales = w.channels > 1 ? w.scale + (i64)group * g.og : nullptr;
-    quads = g.og % 4 == 0 && g.o % 4 == 0 && aligned(dy, 16) && (!scales || aligned(w.scale, 16));
+    whole = g.og % 8 == 0 && aligned(dy, 16) && (!scales || aligned(w.scale, 16));
 #pragma unroll
     for (int q = 0; q < 2; q++) {
       int r = row + line_of<side, true>(q);
@@ -80,9 +80,7 @@ struct results_along {
       if (r >= p.rows(g)) y[q] = pixel[q] = -(1 << 30);  // Outside of any image.
     }
     t = counter_at(unit_of<side, true>() * bf16_unit, p.x.count, g.og);
-    float one = scales ? 0 : w.scale[0];
-#pragma unroll
-    for (int i = 0; i < bf16_unit; i++) s[i] = one;
+    one = scales ? 0 : w.scale[0];
   }
   // source returns the gradients of tap t for row q, null outside of the image.
   __device__ __forceinline__ const float* source(int q, const counter& t) const {
@@ -90,43 +88,60 @@ struct results_along {
     if ((u32)i >= (u32)g.oh || (u32)j >= (u32)g.ow) return nullptr;
     return dy + (i64)(pixel[q] + i * g.ow + j) * g.o + t.c;
   }
-  template <int width>
-  __device__ __forceinline__ void load_by(int k, int to) {
-    counter c = t;
-#pragma unroll
-    for (int e = 0; e < bf16_unit; e += width) {
-      bool valid = k + e < to;
-      if (scales && valid) {
-        if (width == 4) {
-          quad<float> f = *reinterpret_cast<const quad<float>*>(scales + c.c);
-#pragma unroll
-          for (int i = 0; i < width; i++) s[e + i] = f.v[i];
-        } else {
-          s[e] = scales[c.c];
-        }
-      }
-#pragma unroll
-      for (int q = 0; q < 2; q++) {
-        const float* p = valid ? source(q, c) : nullptr;
-        quad<float> f = {};
-        if (p && width == 4) f = *reinterpret_cast<const quad<float>*>(p);
-        if (p && width == 1) f.v[0] = *p;
-#pragma unroll
-        for (int i = 0; i < width; i++) v.v[q][e + i] = f.v[i];
-      }
-      c.advance(width, p.x.count, g.og);
-    }
-  }
   __device__ __forceinline__ void load(int from, int to) {
     int k = from + unit_of<side, true>() * bf16_unit;
-    if (quads) {
-      load_by<4>(k, to);
+    if (whole) {
+#pragma unroll
+      for (int q = 0; q < 2; q++) {
+        const float* p = k < to ? source(q, t) : nullptr;
+#pragma unroll
+        for (int e = 0; e < bf16_unit; e += 4) {
+          quad<float> f = {};
+          if (p) f = *reinterpret_cast<const quad<float>*>(p + e);
+#pragma unroll
+          for (int i = 0; i < 4; i++) v.v[q][e + i] = f.v[i];
+        }
+      }
     } else {
-      load_by<1>(k, to);
+      // Not unrolled: this is the way of few, and long code is slow to load.
+      counter c = t;
+#pragma unroll 1
+      for (int e = 0; e < bf16_unit; e++) {
+#pragma unroll
+        for (int q = 0; q < 2; q++) {
+          const float* p = k + e < to ? source(q, c) : nullptr;
+#pragma unroll
+          for (int i = 0; i + 1 < bf16_unit; i++) v.v[q][i] = v.v[q][i + 1];
+          v.v[q][bf16_unit - 1] = p ? *p : 0.0f;
+        }
+        c.advance(1, p.x.count, g.og);
+      }
     }
+    loaded = t;
     t.advance(bf16_depth, p.x.count, g.og);
   }
-  __device__ __forceinline__ void store(u8* tile) const { v.store(tile, s); }
+  __device__ __forceinline__ void store(u8* tile) const {
+    float s[bf16_unit];
+    if (!scales) {
+#pragma unroll
+      for (int i = 0; i < bf16_unit; i++) s[i] = one;
+    } else if (whole) {
+#pragma unroll
+      for (int e = 0; e < bf16_unit; e += 4) {
+        quad<float> f = *reinterpret_cast<const quad<float>*>(scales + loaded.c + e);
+#pragma unroll
+        for (int i = 0; i < 4; i++) s[e + i] = f.v[i];
+      }
+    } else {
+      int c = loaded.c;
+#pragma unroll
+      for (int i = 0; i < bf16_unit; i++) {
+        s[i] = scales[c];
+        c = c + 1 == g.og ? 0 : c + 1;
+      }
+    }
+    v.store(tile, s);
+  }
 };
 
 // kernels_across is the weight of a group for results_along: columns are input
