@@ -110,7 +110,8 @@ func optimizers(a *arena, n int) ([]task, error) {
 	return a.add(ts, "adamw", 28*f, 0, backend.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01, Decoupled: true}, in[0], in[1], in[2], in[3], lr, step), nil
 }
 
-// products are the matrix products with codes, beside the one of reals.
+// products are the matrix products with codes, and those of gradients with
+// codes, beside the one of reals.
 func products(a *arena, n int) ([]task, error) {
 	x, err := a.random(tensor.Of(tensor.I8, n, n))
 	if err != nil {
@@ -140,6 +141,10 @@ func products(a *arena, n int) ([]task, error) {
 	ops, size := 2*f*f*f, fmt.Sprintf(" %d", n)
 	ts := a.add(nil, "int8 to int32"+size, 6*f*f, ops, backend.MatMulInteger{MatMul: backend.MatMul{TransB: true}}, x, w, zero, zero)
 	ts = a.add(ts, "int8 to float32"+size, 6*f*f, ops, backend.GemmDequant{}, x, sx, zero, w, sw, nil)
+	for _, p := range []backend.GradPrecision{backend.GradBF16, backend.GradBF16x2} {
+		ts = a.add(ts, "gradient of input, "+p.String()+size, 9*f*f, ops, backend.GemmGradInput{Precision: p}, floats, w, sw)
+		ts = a.add(ts, "gradient of weight, "+p.String()+size, 9*f*f, ops, backend.GemmGradWeight{Precision: p}, floats, x, sx, zero)
+	}
 	return a.add(ts, "float32"+size, 12*f*f, ops, backend.Gemm{}, floats, floats, nil), nil
 }
 
@@ -178,9 +183,9 @@ func linearStep(a *arena, rows, wide, deep int) ([]task, error) {
 	qx := step(backend.QuantizeLinear{Scheme: quant.Int8()}, x, sx, zx)
 	qw := step(backend.QuantizeWeight{Scheme: int8Row, Momentum: 1}, w, lo, hi, sw, zw)
 	step(backend.GemmDequant{}, qx[0], sx, zx, qw[0], sw, nil)
-	dx := step(backend.GemmGradInput{}, dy, qw[0], sw)
+	dx := step(backend.GemmGradInput{Precision: backend.GradBF16}, dy, qw[0], sw)
 	step(backend.STEGrad{}, dx[0], qx[1])
-	dw := step(backend.GemmGradWeight{}, dy, qx[0], sx, zx)
+	dw := step(backend.GemmGradWeight{Precision: backend.GradBF16}, dy, qx[0], sx, zx)
 	masked := step(backend.STEGrad{}, dw[0], qw[1])
 	step(backend.SGD{Momentum: 0.9}, w, masked[0], velocity, lr)
 	if failed != nil {
