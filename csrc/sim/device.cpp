@@ -416,6 +416,7 @@ CUresult cuGetErrorName(CUresult e, const char** text) {
 void goqatsim_reset(void) {
   std::lock_guard<std::mutex> g(big);
   streams_reset();
+  library_reset();
   graphs_reset();
   modules_reset();
   initialized = false;
@@ -461,6 +462,7 @@ void goqatsim_count(goqatsim_counters* out) {
   out->events = live_events();
   out->graphs = live_graphs();
   out->execs = live_execs();
+  out->vendor_objects = live_vendor_objects();
   out->modules = live_modules();
 }
 

@@ -3,6 +3,7 @@
 #include <cuda.h>
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -39,7 +40,7 @@ using Nodes = std::vector<std::shared_ptr<Node>>;
 
 // Work is what a stream queues and a graph holds.
 struct Work {
-  enum Kind { empty, kernel, copy, set, host, record, wait, graph } kind = empty;
+  enum Kind { empty, kernel, copy, set, host, record, wait, graph, library } kind = empty;
   // kernel
   CUfunction function = nullptr;
   unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1}, shared = 0;
@@ -54,6 +55,8 @@ struct Work {
   // host
   void (*call)(void*) = nullptr;
   void* data = nullptr;
+  // library: of a vendor
+  std::function<int()> body;
   // record, wait
   std::shared_ptr<Event> event;
   uint64_t ticket = 0;
@@ -149,6 +152,13 @@ size_t live_execs();
 size_t live_modules();
 CUgraph make_graph(Nodes nodes);
 void count_sync();
+// The clock of events, in milliseconds, and what moves it beside time itself.
+double now();
+void pass(double ms);
+void pass_kernel(const std::string& name);
+int run_library(const Work& w, int device);
+void library_reset();
+size_t live_vendor_objects();
 void count_kernel(const std::string& name, const Outcome& o);
 int check_launch(CUfunction f, const unsigned* grid, const unsigned* block, unsigned shared);
 // pack copies the arguments of a launch; false when there are too few.

@@ -48,6 +48,7 @@ typedef struct {
   uint64_t allocations, allocated_bytes;  // live, on devices
   uint64_t pinned;            // live allocations of pinned memory
   uint64_t streams, events, graphs, execs, modules;  // live
+  uint64_t vendor_objects;    // live, of the vendor's libraries
 } goqatsim_counters;
 void goqatsim_count(goqatsim_counters* out);
 
@@ -79,6 +80,30 @@ void goqatsim_set_capability(int cc);
 void goqatsim_set_order(int order);
 // Sets the number of OS threads that run blocks; 0: all processors.
 void goqatsim_set_threads(unsigned n);
+
+// The clock of events: 1 counts only what goqatsim_cost and goqatsim_pass say,
+// so that whatever is measured is the same in every run; 0 is the real one.
+void goqatsim_virtual_clock(int on);
+// What an execution of a kernel takes by the virtual clock, in milliseconds:
+// 0.01 if nothing was said of it. The empty name is that of all others.
+void goqatsim_cost(const char* name, double ms);
+
+// For what stands for the vendor's libraries (vendor/*.cpp).
+//
+// Begins a call of a library: it is counted, and the result is the code of a
+// planned fault or of a sticky one, else 0.
+int goqatsim_enter(const char* name);
+// Puts f into a stream or its capture, with a copy of data. When its turn comes
+// it returns 0 or the code of a fault, as a kernel's.
+int goqatsim_submit(void* stream, int (*f)(const void* data), const void* data, size_t bytes);
+// Inside of f: whether device memory may be accessed, and a fault's text.
+int goqatsim_accessible(uint64_t p, size_t n);
+void goqatsim_say(const char* text);
+// Lets time pass by the clock of events.
+void goqatsim_pass(double ms);
+int goqatsim_capability(void);
+// Adds to the number of live objects of libraries.
+void goqatsim_objects(int more);
 
 #ifdef __cplusplus
 }

@@ -167,6 +167,7 @@ int run_kernel(const Work& w, int device) {
   l.parameters = parameters.data();
   Outcome o = execute(l);
   count_kernel(k.name, o);
+  pass_kernel(k.name);
   if (o.code) set_sticky(device, o.code, o.message);
   return o.code;
 }

@@ -2,7 +2,6 @@
 // late as possible: whoever forgets to wait sees old data, every time. Host
 // callbacks cannot wait for that, so a thread runs streams that have one.
 #include <algorithm>
-#include <chrono>
 #include <condition_variable>
 #include <thread>
 
@@ -27,11 +26,6 @@ bool callback_thread = false;
 thread_local bool in_callback = false;
 
 uint64_t this_thread() { return (uint64_t)std::hash<std::thread::id>()(std::this_thread::get_id()); }
-
-double now() {
-  using namespace std::chrono;
-  return duration<double, std::milli>(steady_clock::now().time_since_epoch()).count();
-}
 
 void run_callbacks() {
   std::unique_lock<std::mutex> g(big);
@@ -184,6 +178,7 @@ int run_work(const Work& w, int device) {
     case Work::wait:
       for (auto& s : w.streams) run_to(s.first, s.second);
       return 0;
+    case Work::library: return run_library(w, device);
     case Work::graph:
       count_graph_launch();
       for (auto& n : *w.nodes) {
