@@ -187,6 +187,12 @@ func bindCodeConv(k *build, g geometry, rule codeRule, out []*Buffer, in codeInp
 	}
 	unsigned := in.w.spec.DType == tensor.U8
 	w := codeWeights{Row: int64(g.taps()), Step: 1, Matrices: 1, N: g.O, K: int32(g.taps()), Unsigned: flagOf(unsigned)}
+	if g.pointwise() {
+		v := &vendorProduct{m: rows, n: o, k: int(g.C), xRow: int64(g.C), xStep: 1, w: w, rule: rule, in: in}
+		if done, err := k.byVendor(v, out); done || err != nil {
+			return err
+		}
+	}
 	direct := g.Groups > 1 && g.CG < directChannels
 	if err := p.start(w, direct, direct || g.OG%8 == 0, out, o); err != nil {
 		return err
@@ -296,6 +302,12 @@ func bindCodeMatMul(k *build, op backend.MatMul, rule codeRule, out []*Buffer, i
 		return nil
 	}
 	w := codeWeights{Row: f.BRow, Step: f.BStep, Matrix: f.BMatrix, Matrices: int32(matricesB), N: f.N, K: f.K, Unsigned: flagOf(unsigned)}
+	if count == 1 {
+		v := &vendorProduct{m: m, n: n, k: int(f.K), xRow: f.ARow, xStep: f.AStep, w: w, rule: rule, in: in}
+		if done, err := k.byVendor(v, out); done || err != nil {
+			return err
+		}
+	}
 	if err := p.start(w, false, n%8 == 0, out, n); err != nil {
 		return err
 	}

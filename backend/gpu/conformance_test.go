@@ -42,7 +42,7 @@ func closed(t *testing.T, b *Backend) {
 	require.Equal(t, cuda.Counts{}, cuda.Live())
 	if cudasim.Running() && b.c.Lost() == nil { // A driver with a lost context frees nothing any more.
 		n := cudasim.Count()
-		require.Zero(t, n.Allocations+n.Streams+n.Events+n.Graphs+n.Execs+n.Modules, "the driver holds %+v", n)
+		require.Zero(t, n.Allocations+n.Streams+n.Events+n.Graphs+n.Execs+n.Modules+n.VendorObjects, "the driver holds %+v", n)
 	}
 }
 

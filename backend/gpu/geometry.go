@@ -57,3 +57,9 @@ func structure(v any) []byte {
 	_ = binary.Write(&b, binary.NativeEndian, v) // To memory, and of fixed size.
 	return b.Bytes()
 }
+
+// pointwise reports whether the convolution is a product of the pixels and the
+// weights as they lie in memory.
+func (g *geometry) pointwise() bool {
+	return g.KH == 1 && g.KW == 1 && g.SH == 1 && g.SW == 1 && g.Top == 0 && g.Left == 0 && g.OH == g.H && g.OW == g.W && g.Groups == 1
+}

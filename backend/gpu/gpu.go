@@ -59,6 +59,7 @@ type Backend struct {
 	heap   heap
 	flags  flags
 	code   modules
+	vendor vendor
 
 	mu      sync.Mutex
 	owned   map[*resources]struct{}
@@ -104,6 +105,7 @@ func Open(i int) (*Backend, error) {
 	}
 	b.heap.init(b)
 	b.code.init(c)
+	b.vendor.init(c)
 	// One kernel now, so that a driver that cannot load them is found here.
 	if err := b.code.probe(); err != nil {
 		_ = b.Close()
@@ -165,6 +167,7 @@ func (b *Backend) Close() error {
 	for _, r := range owned {
 		r.release()
 	}
+	b.vendor.close()
 	b.flags.close()
 	b.code.close()
 	b.heap.close()

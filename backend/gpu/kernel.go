@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/gpu/internal/choices"
 	"github.com/goqat/goqat/cuda"
 	"github.com/goqat/goqat/tensor"
 )
@@ -81,7 +82,7 @@ func (b *Backend) Bind(op backend.Op, out, in []backend.Buffer) (backend.Kernel,
 			k.uses = append(k.uses, x.mem)
 		}
 	}
-	if err := def.bind(&build{Backend: b, k: k, module: def.module}, op, to, ti); err != nil {
+	if err := def.bind(&build{Backend: b, k: k, module: def.module, out: to, in: ti}, op, to, ti); err != nil {
 		k.r.release()
 		return fault(err)
 	}
@@ -174,8 +175,11 @@ type build struct {
 	*Backend
 	k      *bound
 	module string
-	part   *memory // The scratch memory of this kernel
-	taken  int64   // and how much of it.
+	out    []*Buffer // Of the operation.
+	in     []*Buffer
+	forced *choices.Choice // The kernel to take, where it is being measured.
+	part   *memory         // The scratch memory of this kernel
+	taken  int64           // and how much of it.
 }
 
 // arch returns the compute capability of the device, as 90.

@@ -169,3 +169,11 @@ func (p *Plan) Close() {
 		p.p = nil
 	}
 }
+
+// describe makes and releases the descriptors of a product, without a device.
+func (l *Library) describe(p Product) error {
+	var plan C.goqat_lt_plan
+	q := C.goqat_lt_problem{order: C.int(p.Order), m: C.int64_t(p.M), n: C.int64_t(p.N), k: C.int64_t(p.K)}
+	defer C.goqat_lt_discard(&plan)
+	return l.status("descriptors", C.goqat_lt_prepare(&plan, l.lt, nil, &q))
+}

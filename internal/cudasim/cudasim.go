@@ -32,6 +32,8 @@ static int sim_kernel_count(const char *n, goqatsim_kernel *k) {
 }
 static void sim_kernel_clear(void) { ((void (*)(void))sym("goqatsim_kernel_clear"))(); }
 static void sim_set_capability(int cc) { ((void (*)(int))sym("goqatsim_set_capability"))(cc); }
+static void sim_virtual_clock(int on) { ((void (*)(int))sym("goqatsim_virtual_clock"))(on); }
+static void sim_cost(const char *n, double ms) { ((void (*)(const char *, double))sym("goqatsim_cost"))(n, ms); }
 static void sim_set_order(int o) { ((void (*)(int))sym("goqatsim_set_order"))(o); }
 // A function for command lists: it counts its calls in *data, and fails at the
 // third.
@@ -46,7 +48,9 @@ import "C"
 
 import (
 	"os"
+	"path/filepath"
 	"sync"
+	"time"
 	"unsafe"
 )
 
@@ -98,6 +102,7 @@ func Message() string { return C.GoString(C.sim_message()) }
 type Counters struct {
 	Kernels, HostSyncs, Copies, Sets, GraphLaunches                              int
 	Allocations, AllocatedBytes, Pinned, Streams, Events, Graphs, Execs, Modules int
+	VendorObjects                                                                int // Of stand-ins for the vendor's libraries.
 }
 
 // Count returns the counters.
@@ -108,6 +113,7 @@ func Count() Counters {
 		Kernels: int(c.kernels), HostSyncs: int(c.host_syncs), Copies: int(c.copies), Sets: int(c.sets), GraphLaunches: int(c.graph_launches),
 		Allocations: int(c.allocations), AllocatedBytes: int(c.allocated_bytes), Pinned: int(c.pinned),
 		Streams: int(c.streams), Events: int(c.events), Graphs: int(c.graphs), Execs: int(c.execs), Modules: int(c.modules),
+		VendorObjects: int(c.vendor_objects),
 	}
 }
 
@@ -136,6 +142,24 @@ func ClearKernels() { C.sim_kernel_clear() }
 
 // SetCapability changes the compute capability of all devices: 75 to 90.
 func SetCapability(cc int) { C.sim_set_capability(C.int(cc)) }
+
+// VirtualClock makes events count what [SetCost] says instead of time, until
+// the next reset, so that measurements are the same in every run.
+func VirtualClock() { C.sim_virtual_clock(1) }
+
+// SetCost sets what an execution of a kernel takes by the virtual clock; of all
+// others, 10 microseconds at first, with the empty name.
+func SetCost(kernel string, d time.Duration) {
+	s := C.CString(kernel)
+	defer C.free(unsafe.Pointer(s))
+	C.sim_cost(s, C.double(float64(d)/1e6))
+}
+
+// Vendor returns the path of the stand-in for a library of the vendor, as
+// "cublasLt": it lies beside the simulator.
+func Vendor(name string) string {
+	return filepath.Join(filepath.Dir(os.Getenv("GOQAT_CUDA_DRIVER")), "lib"+name+"-sim.so")
+}
 
 // Orders of blocks and warps.
 const (
