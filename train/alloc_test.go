@@ -33,25 +33,36 @@ func (zeros) Sample(i int, x []float32) (int32, error) {
 	return int32(i % 4), nil
 }
 
+// symbols is zeros as a text of two symbols.
+type symbols struct{ zeros }
+
+func (symbols) Shape() tensor.Shape { return tensor.Shape{12} }
+
 // TestStepAllocatesNothing runs whole training steps, batch and learning rate
 // included, of the float model and of every phase of a prepared one.
 func TestStepAllocatesNothing(t *testing.T) {
+	for name, set := range map[string]data.Dataset{"cnn": zeros{}, "gpt-tiny": symbols{}} {
+		t.Run(name, func(t *testing.T) { stepAllocatesNothing(t, name, set) })
+	}
+}
+
+func stepAllocatesNothing(t *testing.T, name string, set data.Dataset) {
 	ctx := context.Background()
 	b, err := backend.Open("cpu")
 	require.NoError(t, err)
-	g, err := nn.Build("cnn", zeros{}.Shape(), 4, 1)
+	g, err := nn.Build(name, set.Shape(), 4, 1)
 	require.NoError(t, err)
 	qc := qat.Default()
 	p, err := qat.Prepare(g, qc)
 	require.NoError(t, err)
-	state, err := qat.Calibrate(ctx, p, zeros{}, qat.DataOptions{Backend: b, Samples: 64, Batch: 32})
+	state, err := qat.Calibrate(ctx, p, set, qat.DataOptions{Backend: b, Samples: 64, Batch: 32})
 	require.NoError(t, err)
 	phases := append(qc.Phases(100), graph.Phase{Mode: graph.Mode{Train: true, Quantize: graph.QuantizeFloat, Ranges: graph.RangesObserve}})
 	for i, ph := range append([]graph.Phase{{Mode: graph.Mode{Train: true}}}, phases...) {
-		o := Options{State: state, Train: zeros{}, Phases: []graph.Phase{{Mode: ph.Mode}}}
+		o := Options{State: state, Train: set, Phases: []graph.Phase{{Mode: ph.Mode}}}
 		model := p
 		if i == 0 {
-			o, model = Options{Backend: b, Train: zeros{}}, g
+			o, model = Options{Backend: b, Train: set}, g
 		}
 		c := DefaultConfig()
 		c.Batch, c.Epochs, c.ClipNorm = 8, 1000, 5
