@@ -1,10 +1,10 @@
 // observe_histogram: the counts of bins whose width doubles until all values
 // fit. The extremes are those of observe_min_max; 4 bytes an element for them and
-// 4 for the counts, which are integers, so their order is of no matter.
+// 4 for the counts, 2 each of bf16, which are integers, so their order is of no matter.
 //
 // Targets: 75
-#include "elements.cuh"
 #include "histogram.cuh"
+#include "reals.cuh"
 
 // histogram_grow is one block: it makes room for the extremes, ordered integers,
 // as quant.GrowHistogram. merged has room for the counts.
@@ -64,9 +64,9 @@ extern "C" __global__ void __launch_bounds__(256) histogram_grow(i64* counts, u6
 
 // histogram_count adds the values of x. With shared set, a block counts in
 // shared memory first, bins words.
-extern "C" __global__ void __launch_bounds__(256) histogram_count(i64* counts, const float* ends, const float* x, i64 n, int bins, int shared,
-                                                                  const u32* bad) {
-  SHARED_DYNAMIC(u32, local);
+template <typename X>
+__device__ __forceinline__ void histogram_count_all(u32* local, i64* counts, const float* ends, const X* x, i64 n, int bins, int shared,
+                                                    const u32* bad) {
   double width;
   int first;
   if (bad[0] > 0 || bad[1] > 0 || !bin_width(ends, bins, &width, &first)) return;
@@ -87,15 +87,14 @@ extern "C" __global__ void __launch_bounds__(256) histogram_count(i64* counts, c
     else atomicAdd(sums + bin, (u64)1);
   };
   i64 thread = (i64)blockIdx.x * blockDim.x + threadIdx.x, threads = (i64)gridDim.x * blockDim.x;
-  bool vector = aligned(x, 16);
+  bool vector = aligned_reals(x);
   for (i64 i = thread * lane_elements; i < n; i += threads * lane_elements) {
-    if (vector && i + lane_elements <= n) {
-      float4 v = load_once(reinterpret_cast<const float4*>(x + i));
-      count(v.x), count(v.y), count(v.z), count(v.w);
-      continue;
-    }
+    int many = (int)min(n - i, (i64)lane_elements);
+    float v[lane_elements];
+    load_reals(v, x + i, many, vector);
+#pragma unroll
     for (int k = 0; k < lane_elements; k++)
-      if (i + k < n) count(x[i + k]);
+      if (k < many) count(v[k]);
   }
   zeros = warp_sum(zeros);
   if (threadIdx.x % warp_size == 0 && zeros > 0) atomicAdd(sums + zero_bin, (u64)zeros);
@@ -104,3 +103,12 @@ extern "C" __global__ void __launch_bounds__(256) histogram_count(i64* counts, c
   for (int i = threadIdx.x; i < bins; i += blockDim.x)
     if (local[i] > 0) atomicAdd(sums + i, (u64)local[i]);
 }
+
+#define HISTOGRAM_COUNT(name, X)                                                                                                          \
+  extern "C" __global__ void __launch_bounds__(256) name(i64* counts, const float* ends, const X* x, i64 n, int bins, int shared,        \
+                                                         const u32* bad) {                                                                \
+    SHARED_DYNAMIC(u32, local);                                                                                                           \
+    histogram_count_all(local, counts, ends, x, n, bins, shared, bad);                                                                    \
+  }
+HISTOGRAM_COUNT(histogram_count, float)
+HISTOGRAM_COUNT(histogram_count_bf16, bf16)

@@ -1,26 +1,28 @@
 // observe_min_max: the range of each channel of x [outer, channels, inner], and
 // the states that follow it. The extremes are found with integer atomics, whose
-// result does not depend on their order. 4 bytes an element.
+// result does not depend on their order. 4 bytes an element of float, 2 of bf16.
 //
 // Targets: 75
 #include "range.cuh"
+#include "reals.cuh"
 
 constexpr i64 segment = 4096;  // elements that a warp reads at a time
 constexpr int row_chunk = 64;  // rows that a thread reads
 
 // observe_runs: a warp reads a segment of a run of one channel. ends are
 // [2, channels], least and most as ordered integers. NaNs are counted in *bad.
-extern "C" __global__ void __launch_bounds__(256) observe_runs(u32* ends, const float* x, i64 runs, int channels, i64 inner, u32* bad) {
+template <typename X>
+__device__ __forceinline__ void observe_all_runs(u32* ends, const X* x, i64 runs, int channels, i64 inner, u32* bad) {
   i64 warp = ((i64)blockIdx.x * blockDim.x + threadIdx.x) / warp_size, warps = (i64)gridDim.x * blockDim.x / warp_size;
   int lane = threadIdx.x % warp_size;
   i64 segments = (inner + segment - 1) / segment;
   for (i64 s = warp; s < runs * segments; s += warps) {
     i64 run = s / segments, from = s % segments * segment, to = min(from + segment, inner);
-    const float* p = x + run * inner;
+    const X* p = x + run * inner;
     float least = __uint_as_float(0x7f800000u), most = -least;
     int nan = 0;
     for (i64 i = from + lane; i < to; i += warp_size) {
-      float v = p[i];
+      float v = to_float(p[i]);
       nan |= v != v;
       least = v < least ? v : least;
       most = v > most ? v : most;
@@ -38,14 +40,15 @@ extern "C" __global__ void __launch_bounds__(256) observe_runs(u32* ends, const 
 
 // observe_columns: a thread reads some rows of a column of x [rows, columns],
 // columns = channels * inner.
-extern "C" __global__ void __launch_bounds__(256) observe_columns(u32* ends, const float* x, i64 rows, i64 columns, int channels, i64 inner, u32* bad) {
+template <typename X>
+__device__ __forceinline__ void observe_all_columns(u32* ends, const X* x, i64 rows, i64 columns, int channels, i64 inner, u32* bad) {
   i64 column = (i64)blockIdx.x * blockDim.x + threadIdx.x;
   if (column >= columns) return;
   float least = __uint_as_float(0x7f800000u), most = -least;
   u32 nan = 0;
   i64 end = min(((i64)blockIdx.y + 1) * row_chunk, rows);
   for (i64 r = (i64)blockIdx.y * row_chunk; r < end; r++) {
-    float v = x[r * columns + column];
+    float v = to_float(x[r * columns + column]);
     nan += v != v;
     least = v < least ? v : least;
     most = v > most ? v : most;
@@ -55,6 +58,16 @@ extern "C" __global__ void __launch_bounds__(256) observe_columns(u32* ends, con
   atomicMax(ends + channels + c, ordered(most));
   if (nan > 0) atomicAdd(bad, nan);
 }
+
+#define OBSERVE(runs, columns, X)                                                                                                              \
+  extern "C" __global__ void __launch_bounds__(256) runs(u32* ends, const X* x, i64 count, int channels, i64 inner, u32* bad) {                 \
+    observe_all_runs(ends, x, count, channels, inner, bad);                                                                                    \
+  }                                                                                                                                             \
+  extern "C" __global__ void __launch_bounds__(256) columns(u32* ends, const X* x, i64 rows, i64 width, int channels, i64 inner, u32* bad) {    \
+    observe_all_columns(ends, x, rows, width, channels, inner, bad);                                                                           \
+  }
+OBSERVE(observe_runs, observe_columns, float)
+OBSERVE(observe_runs_bf16, observe_columns_bf16, bf16)
 
 // observe_check counts channels that reach infinity in bad[1].
 extern "C" __global__ void __launch_bounds__(256) observe_check(const u32* ends, int channels, u32* bad) {

@@ -11,7 +11,7 @@ import (
 const sharedBins = 48 << 10 / 4
 
 func init() {
-	register(backend.ObserveHistogram{}, kernel{module: "observe_histogram", types: f32, bind: func(k *build, _ backend.Op, _, in []*Buffer) error {
+	register(backend.ObserveHistogram{}, kernel{module: "observe_histogram", types: halves, bind: func(k *build, _ backend.Op, _, in []*Buffer) error {
 		n, bins := in[0].numel(), in[1].numel()
 		if n == 0 {
 			return nil
@@ -37,6 +37,6 @@ func init() {
 		if shared {
 			grid.Shared = 4 * bins
 		}
-		return k.launch("histogram_count", grid, in[1], in[2], in[0], int64(n), int32(bins), flag32(shared), bad)
+		return k.launch(ofReals("histogram_count", in[0]), grid, in[1], in[2], in[0], int64(n), int32(bins), flag32(shared), bad)
 	}})
 }

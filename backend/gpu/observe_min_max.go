@@ -9,7 +9,7 @@ import (
 )
 
 func init() {
-	register(backend.ObserveMinMax{}, kernel{module: "observe_min_max", types: f32, bind: func(k *build, op backend.Op, _, in []*Buffer) error {
+	register(backend.ObserveMinMax{}, kernel{module: "observe_min_max", types: halves, bind: func(k *build, op backend.Op, _, in []*Buffer) error {
 		o := op.(backend.ObserveMinMax)
 		l, err := quant.Scheme{Grain: o.Grain}.Layout(in[0].spec.Shape)
 		if err != nil {
@@ -51,12 +51,12 @@ func observeEnds(k *build, x *Buffer, l quant.Layout, bad cuda.Ptr) (cuda.Ptr, e
 		runs := l.Outer * c
 		warps := runs * ((l.Inner + segment - 1) / segment)
 		grid := cuda.Launch{Grid: cuda.Dim{X: min((warps+threads/32-1)/(threads/32), 1<<16)}, Block: cuda.Dim{X: threads}}
-		err = k.launchFrom(module, "observe_runs", grid, ends, x, int64(runs), int32(c), int64(l.Inner), bad)
+		err = k.launchFrom(module, ofReals("observe_runs", x), grid, ends, x, int64(runs), int32(c), int64(l.Inner), bad)
 	default:
 		columns := c * l.Inner
 		grid := perChannel(columns)
 		grid.Grid.Y = (l.Outer + rows - 1) / rows
-		err = k.launchFrom(module, "observe_columns", grid, ends, x, int64(l.Outer), int64(columns), int32(c), int64(l.Inner), bad)
+		err = k.launchFrom(module, ofReals("observe_columns", x), grid, ends, x, int64(l.Outer), int64(columns), int32(c), int64(l.Inner), bad)
 	}
 	if err != nil {
 		return 0, err

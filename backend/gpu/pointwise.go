@@ -14,7 +14,7 @@ import (
 var single = cuda.Launch{Grid: cuda.Dim{X: 1}, Block: cuda.Dim{X: 1}}
 
 // suffixes are the endings of the names of kernels for element types.
-var suffixes = map[tensor.DType]string{tensor.F32: "f32", tensor.F64: "f64", tensor.I8: "i8", tensor.U8: "u8", tensor.I32: "i32", tensor.I64: "i64"}
+var suffixes = map[tensor.DType]string{tensor.F32: "f32", tensor.F64: "f64", tensor.I8: "i8", tensor.U8: "u8", tensor.I32: "i32", tensor.I64: "i64", tensor.BF16: "bf16"}
 
 // Element types of kernels that have one for each.
 var (

@@ -46,3 +46,14 @@ func newQuantizer(r quant.Rule, s quant.Scheme, shape tensor.Shape) (*quantizer,
 	q.lo, q.hi = s.Range()
 	return q, nil
 }
+
+// halves lists the types of real numbers that quantizers take.
+var halves = []tensor.DType{tensor.F32, tensor.BF16}
+
+// ofReals is the kernel of this name for the element type of x.
+func ofReals(name string, x *Buffer) string {
+	if x.spec.DType == tensor.BF16 {
+		return name + "_bf16"
+	}
+	return name
+}
