@@ -11,7 +11,6 @@ import (
 	"github.com/goqat/goqat/data"
 	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/nn"
-	_ "github.com/goqat/goqat/op" // The operations that models are made of.
 	"github.com/goqat/goqat/program"
 	"github.com/goqat/goqat/qat"
 	"github.com/goqat/goqat/target"

@@ -19,6 +19,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/goqat/goqat/graph"
+	_ "github.com/goqat/goqat/op" // Registers the operations.
 	"github.com/goqat/goqat/tensor"
 )
 

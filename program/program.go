@@ -11,6 +11,7 @@ import (
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/graph"
+	_ "github.com/goqat/goqat/op" // Registers the operations.
 	"github.com/goqat/goqat/tensor"
 )
 

@@ -43,7 +43,7 @@ func sample() ([]Named, map[string]string) {
 			{"", tensor.FromI8([]int8{-128, 127}, 2)},
 			{"i32", tensor.FromI32([]int32{math.MinInt32}, 1, 1, 1)},
 			{"bf16", tensor.FromBF16([]tensor.BFloat16{0x3f80, 0x7fc1, 1}, 3)},
-		{"i64", tensor.FromI64([]int64{math.MaxInt64})},
+			{"i64", tensor.FromI64([]int64{math.MaxInt64})},
 			{"a \"\\\u0001/é😀\n", tensor.FromU8([]uint8{9}, 1)},
 		}, map[string]string{
 			"":        "empty key",

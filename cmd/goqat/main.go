@@ -16,7 +16,6 @@ import (
 	_ "github.com/goqat/goqat/backend/cpu"
 	_ "github.com/goqat/goqat/npu/onnxqdq"
 	_ "github.com/goqat/goqat/npu/tflite"
-	_ "github.com/goqat/goqat/op"
 	_ "github.com/goqat/goqat/tensorcore"
 )
 

@@ -15,7 +15,6 @@ import (
 	"github.com/goqat/goqat/data"
 	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/nn"
-	_ "github.com/goqat/goqat/op"
 	"github.com/goqat/goqat/qat"
 	"github.com/goqat/goqat/train"
 )

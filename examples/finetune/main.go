@@ -15,7 +15,6 @@ import (
 	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/nn"
 	"github.com/goqat/goqat/onnx"
-	_ "github.com/goqat/goqat/op"
 	"github.com/goqat/goqat/qat"
 	"github.com/goqat/goqat/train"
 )
