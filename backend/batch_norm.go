@@ -37,6 +37,9 @@ func (BatchNormTrain) Updates(out int) int {
 	return -1
 }
 
+// Reduces says that the running statistics of several ranks become their mean.
+func (BatchNormTrain) Reduces(int) Reduction { return RanksMean }
+
 // BatchNormEval normalizes by the running statistics. Inputs as [BatchNorm].
 // Output: y.
 type BatchNormEval struct {

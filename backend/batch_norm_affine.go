@@ -27,3 +27,6 @@ func (BatchNormAffine) Updates(out int) int {
 	}
 	return -1
 }
+
+// Reduces says that the running statistics of several ranks become their mean.
+func (BatchNormAffine) Reduces(int) Reduction { return RanksMean }

@@ -24,6 +24,9 @@ func (Dropout) OpName() string { return "dropout" }
 // Flood, 2014). [DropoutGrad] computes it again instead of keeping it.
 type DropoutTrain struct {
 	P float32
+	// First is added to the indices: x is that part of a larger tensor. It is
+	// even.
+	First int64
 }
 
 // OpName returns "dropout_train".
@@ -37,10 +40,21 @@ func (DropoutTrain) Updates(out int) int {
 	return -1
 }
 
+// Part returns the operation for part i of a batch whose parts have so many
+// elements, an odd number counted as the next even one.
+func (d DropoutTrain) Part(i, elements int) Op {
+	d.First = int64(i) * int64((elements+1)/2*2)
+	return d
+}
+
+// Reduces says that the state is the same on all ranks.
+func (DropoutTrain) Reduces(int) Reduction { return RanksSame }
+
 // DropoutGrad applies the mask of the step before to dy. Inputs: dy, the
 // state after [DropoutTrain].
 type DropoutGrad struct {
-	P float32
+	P     float32
+	First int64
 }
 
 // OpName returns "dropout_grad".

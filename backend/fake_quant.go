@@ -51,3 +51,12 @@ func (STEGrad) Overwrites(out int) int { return firstOverFirst(out) }
 // Overwrites says that the first output may have the storage of the first
 // input.
 func (LSQGrad) Overwrites(out int) int { return firstOverFirst(out) }
+
+// Rooted says that the gradient of the scale has the factor
+// 1/sqrt(elements of x a scale).
+func (LSQGrad) Rooted(out int) int {
+	if out == 1 {
+		return 1
+	}
+	return -1
+}

@@ -28,3 +28,12 @@ func (ObserveMinMax) Updates(out int) int { return out + 1 }
 
 // CalibrationOnly returns Calibration.
 func (o ObserveMinMax) CalibrationOnly() bool { return o.Calibration }
+
+// Reduces says that the range of all ranks is the least min and the greatest
+// max. It is that of the whole batch to the bit, as the update is monotone.
+func (ObserveMinMax) Reduces(out int) Reduction {
+	if out == 0 {
+		return RanksLeast
+	}
+	return RanksGreatest
+}

@@ -46,3 +46,12 @@ func (QuantizeActivationGrad) OpName() string { return "quantize_activation_grad
 
 // Overwrites says that dx may have the storage of dy.
 func (QuantizeActivationGrad) Overwrites(out int) int { return firstOverFirst(out) }
+
+// Rooted says that the gradient of the scale has the factor
+// 1/sqrt(elements of x).
+func (q QuantizeActivationGrad) Rooted(out int) int {
+	if q.Learn && out == 1 {
+		return 2
+	}
+	return -1
+}

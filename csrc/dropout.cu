@@ -13,14 +13,15 @@ __device__ __forceinline__ u64 mix(u64 z) {
   return z ^ z >> 31;
 }
 
-// state is {seed, step}; back is taken from the step: the gradient runs after
+// state is {seed, step}; first is the pair of elements that the tensor starts
+// with; back is taken from the step: the gradient runs after
 // the step is counted.
-extern "C" __global__ void __launch_bounds__(256) dropout(float* y, const float* x, const i64* state, i64 back, u64 threshold, float factor, i64 n) {
+extern "C" __global__ void __launch_bounds__(256) dropout(float* y, const float* x, const i64* state, i64 first, i64 back, u64 threshold, float factor, i64 n) {
   u64 key = mix(mix((u64)state[0]) + (u64)(state[1] - back));
   i64 thread = (i64)blockIdx.x * blockDim.x + threadIdx.x;
   i64 threads = (i64)gridDim.x * blockDim.x;
   for (i64 pair = thread; pair < (n + 1) / 2; pair += threads) {
-    u64 word = mix(key + (u64)(pair + 1) * weyl);
+    u64 word = mix(key + (u64)(first + pair + 1) * weyl);
     i64 i = 2 * pair;
     y[i] = x[i] * ((word & 0xffffffffull) >= threshold ? factor : 0.0f);
     if (i + 1 < n) y[i + 1] = x[i + 1] * (word >> 32 >= threshold ? factor : 0.0f);

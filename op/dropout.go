@@ -20,7 +20,7 @@ func init() {
 			if !m.Train {
 				return in[:1]
 			}
-			out := g.ApplyN(backend.DropoutTrain(n.Op.(backend.Dropout)), in...)
+			out := g.ApplyN(backend.DropoutTrain{P: n.Op.(backend.Dropout).P}, in...)
 			return out[:min(len(out), 1)]
 		},
 		Integer: &graph.IntegerDef{Pass: func(r *graph.Rewrite, n *graph.Node) (graph.Codes, bool) {

@@ -46,6 +46,10 @@ type Options struct {
 	// fit is refused with a [MemoryError]: before anything is allocated, but
 	// for what kernels take beside it, which only bound kernels know.
 	Memory int64
+	// Parallel says that other programs do the step on other parts of a batch.
+	// Backends must have been joined before ([backend.Join]), and the programs
+	// run at the same time.
+	Parallel Parallel
 }
 
 // Program is a compiled graph. One program runs one step at a time; different
@@ -100,6 +104,9 @@ func Compile(ctx context.Context, g *graph.Graph, o Options) (*Program, error) {
 		}
 		o.State = NewState(o.Backend)
 	}
+	if err := o.Parallel.check(); err != nil {
+		return nil, err
+	}
 	b := o.State.Backend()
 	low := g
 	if !o.Lowered {
@@ -121,6 +128,7 @@ func Compile(ctx context.Context, g *graph.Graph, o Options) (*Program, error) {
 				return nil, err
 			}
 		}
+		o.Parallel.place(low)
 		forward = len(low.Nodes())
 		if err := differentiate(low, o); err != nil {
 			return nil, err
@@ -130,8 +138,14 @@ func Compile(ctx context.Context, g *graph.Graph, o Options) (*Program, error) {
 		return nil, err
 	}
 	forward -= low.DeferUpdates(forward)
+	more, err := o.Parallel.states(low, forward)
+	if err != nil {
+		return nil, err
+	}
+	if o.Loss != "" {
+		forward += more
+	}
 	if o.Loss != "" && !o.KeepAll {
-		var err error
 		if low, err = graph.FuseUpdates(low, b.Supports); err != nil {
 			return nil, err
 		}
@@ -171,7 +185,7 @@ func differentiate(g *graph.Graph, o Options) error {
 		}
 		return g.Err()
 	}
-	return o.Update(g, params, grads)
+	return o.Update(g, params, o.Parallel.gradients(g, grads))
 }
 
 // Graph returns the lowered graph, with gradients and optimizer.

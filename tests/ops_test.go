@@ -29,6 +29,8 @@ var suffixes = []string{"_grad", "_grad_input", "_grad_weight", "_train", "_eval
 var stems = map[string]string{
 	"ste_grad": "fake_quant", // The gradients of every quantizer stand beside
 	"lsq_grad": "fake_quant", // the quantizer in float, where the formula is.
+
+	"all_reduce_wait": "all_reduce",
 }
 
 // noFile says why a stem has no file in a folder.

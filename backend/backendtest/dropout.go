@@ -31,10 +31,10 @@ func dropoutCases(r *rand.Rand, op func(p float32) backend.Op) []Case {
 	return append(cs, Case{Name: "double", Op: op(0.25), In: []*tensor.Tensor{Double(Normal(r, 1, 3, 5)), tensor.FromI64([]int64{1, 2}, 2)}})
 }
 
-func dropoutRef(p float32, back int64, in, out []*tensor.Tensor) {
+func dropoutRef(p float32, first, back int64, in, out []*tensor.Tensor) {
 	state := in[1].I64()
 	for i := range in[0].Numel() {
-		if dropoutKeeps(p, state[0], state[1]-back, i) {
+		if dropoutKeeps(p, state[0], state[1]-back, int(first)+i) {
 			Set(out[0], i, in[0].At(i)/(1-float64(p)))
 		}
 	}
@@ -55,20 +55,24 @@ func init() {
 	Register(Conformance{
 		Op: backend.DropoutTrain{},
 		Cases: func(r *rand.Rand) []Case {
-			return dropoutCases(r, func(p float32) backend.Op { return backend.DropoutTrain{P: p} })
+			part := backend.DropoutTrain{P: 0.5}.Part(3, 513)
+			return append(dropoutCases(r, func(p float32) backend.Op { return backend.DropoutTrain{P: p} }),
+				Case{Name: "part", Op: part, In: []*tensor.Tensor{Normal(r, 1, 513), tensor.FromI64([]int64{3, 4}, 2)}})
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
-			dropoutRef(op.(backend.DropoutTrain).P, 0, in, out)
+			dropoutRef(op.(backend.DropoutTrain).P, op.(backend.DropoutTrain).First, 0, in, out)
 			out[1].I64()[1]++
 		},
 	})
 	Register(Conformance{
 		Op: backend.DropoutGrad{},
 		Cases: func(r *rand.Rand) []Case {
-			return dropoutCases(r, func(p float32) backend.Op { return backend.DropoutGrad{P: p} })
+			part := backend.DropoutGrad(backend.DropoutTrain{P: 0.5}.Part(3, 513).(backend.DropoutTrain))
+			return append(dropoutCases(r, func(p float32) backend.Op { return backend.DropoutGrad{P: p} }),
+				Case{Name: "part", Op: part, In: []*tensor.Tensor{Normal(r, 1, 513), tensor.FromI64([]int64{3, 4}, 2)}})
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
-			dropoutRef(op.(backend.DropoutGrad).P, 1, in, out)
+			dropoutRef(op.(backend.DropoutGrad).P, op.(backend.DropoutGrad).First, 1, in, out)
 		},
 	})
 }

@@ -29,6 +29,7 @@ func init() {
 // Backend runs operations in Go on all cores.
 type Backend struct {
 	scratch scratchUser
+	member  *member // Of a group, nil outside of one.
 }
 
 // New returns a CPU backend. Backends share the worker goroutines of the
@@ -150,7 +151,7 @@ func (b *Backend) Bind(op backend.Op, out, in []backend.Buffer) (backend.Kernel,
 	if err != nil {
 		return fail(err)
 	}
-	own := &Backend{scratch: scratchUser{scratchList: b.scratch.scratchList}}
+	own := &Backend{scratch: scratchUser{scratchList: b.scratch.scratchList}, member: b.member}
 	run, err := kernels[op.OpName()].bind(own, op, to, ti)
 	if err != nil {
 		return fail(err)

@@ -7,15 +7,15 @@ import (
 
 func init() {
 	register(backend.DropoutTrain{}, kernel{types: floats, bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
-		p, state := op.(backend.DropoutTrain).P, in[1].I64()
+		o, state := op.(backend.DropoutTrain), in[1].I64()
 		var mask func()
 		switch {
 		case out[0] == nil:
 			mask = func() {}
 		case in[0].DType() == tensor.F64:
-			mask = bindDropout(p, 0, out[0].F64(), in[0].F64(), state)
+			mask = bindDropout(o.P, o.First, 0, out[0].F64(), in[0].F64(), state)
 		default:
-			mask = bindDropout(p, 0, out[0].F32(), in[0].F32(), state)
+			mask = bindDropout(o.P, o.First, 0, out[0].F32(), in[0].F32(), state)
 		}
 		return func() error {
 			mask()
@@ -24,12 +24,12 @@ func init() {
 		}, nil
 	}})
 	register(backend.DropoutGrad{}, kernel{types: floats, bind: func(_ *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
-		p, state := op.(backend.DropoutGrad).P, in[1].I64()
+		o, state := op.(backend.DropoutGrad), in[1].I64()
 		var mask func()
 		if in[0].DType() == tensor.F64 {
-			mask = bindDropout(p, 1, out[0].F64(), in[0].F64(), state)
+			mask = bindDropout(o.P, o.First, 1, out[0].F64(), in[0].F64(), state)
 		} else {
-			mask = bindDropout(p, 1, out[0].F32(), in[0].F32(), state)
+			mask = bindDropout(o.P, o.First, 1, out[0].F32(), in[0].F32(), state)
 		}
 		return func() error { mask(); return nil }, nil
 	}})
@@ -41,7 +41,7 @@ func init() {
 const weyl = 0x9e3779b97f4a7c15
 
 // bindDropout applies the mask of step state[1] - back.
-func bindDropout[T float](p float32, back int64, y, x []T, state []int64) func() {
+func bindDropout[T float](p float32, first, back int64, y, x []T, state []int64) func() {
 	threshold := uint64(float64(p) * (1 << 32))
 	var factor [2]T
 	if p < 1 {
@@ -67,7 +67,7 @@ func bindDropout[T float](p float32, back int64, y, x []T, state []int64) func()
 	}
 	grain := grainFor(len(x), 3)
 	return func() {
-		key = mix64(mix64(uint64(state[0])) + uint64(state[1]-back))
+		key = mix64(mix64(uint64(state[0]))+uint64(state[1]-back)) + uint64(first/2)*weyl
 		parallel(len(x), grain, body)
 	}
 }

@@ -60,6 +60,7 @@ type Backend struct {
 	flags  flags
 	code   modules
 	vendor vendor
+	member *member // Of a group, nil outside of one.
 
 	mu      sync.Mutex
 	owned   map[*resources]struct{}
@@ -146,12 +147,12 @@ var describers []func(b *Backend) []string
 func (b *Backend) Sync(ctx context.Context) error {
 	seen, err := b.flags.fetch(b)
 	if err != nil {
-		return b.fault(err)
+		return b.member.fault(b.fault(err))
 	}
 	if err := b.q.Wait(ctx); err != nil {
-		return b.fault(err)
+		return b.member.fault(b.fault(err))
 	}
-	return b.flags.check(b, seen)
+	return b.member.fault(b.flags.check(b, seen))
 }
 
 // Close waits for the work and releases everything.

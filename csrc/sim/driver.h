@@ -2,6 +2,7 @@
 #pragma once
 #include <cuda.h>
 
+#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <map>
@@ -36,11 +37,12 @@ namespace sim {
 struct Stream;
 struct Event;
 struct Node;
+struct Collective;
 using Nodes = std::vector<std::shared_ptr<Node>>;
 
 // Work is what a stream queues and a graph holds.
 struct Work {
-  enum Kind { empty, kernel, copy, set, host, record, wait, graph, library } kind = empty;
+  enum Kind { empty, kernel, copy, set, host, record, wait, graph, library, collective } kind = empty;
   // kernel
   CUfunction function = nullptr;
   unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1}, shared = 0;
@@ -63,6 +65,8 @@ struct Work {
   std::vector<std::pair<std::shared_ptr<Stream>, uint64_t>> streams;  // of wait
   // graph
   std::shared_ptr<Nodes> nodes;
+  // collective
+  std::shared_ptr<Collective> meet;
 };
 
 struct Node {
@@ -164,5 +168,9 @@ int check_launch(CUfunction f, const unsigned* grid, const unsigned* block, unsi
 // pack copies the arguments of a launch; false when there are too few.
 bool pack(CUfunction f, void** parameters, void** extra, std::vector<unsigned char>* out);
 int run_kernel(const Work& w, int device);
+uint64_t kernels_of(int device);  // executed
+// nccl.cpp
+int run_collective(const Work& w, int device);
+void nccl_reset();
 
 }  // namespace sim

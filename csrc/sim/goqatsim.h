@@ -65,6 +65,17 @@ typedef struct {
 int goqatsim_kernel_count(const char* name, goqatsim_kernel* out);
 void goqatsim_kernel_clear(void);
 
+// Collective operations of the stand-in for NCCL since the last reset.
+typedef struct {
+  uint64_t issued;    // groups of operations given to a stream or a capture, of every rank
+  uint64_t executed;  // those that all ranks have met in
+  uint64_t overtaken; // kernels that ran between issue and execution, of every rank
+  uint64_t live;      // communicators
+} goqatsim_collectives;
+void goqatsim_collective_count(goqatsim_collectives* out);
+// Makes ncclCommGetAsyncError of all communicators tell code.
+void goqatsim_collective_fault(int code);
+
 // The heads of all compiled kernels of a target as PTX without code, which
 // cuModuleLoadData takes: for tests of the simulator itself.
 const char* goqatsim_ptx(int target);

@@ -144,6 +144,9 @@ bool pack(CUfunction f, void** parameters, void** extra, std::vector<unsigned ch
   return true;
 }
 
+static uint64_t executed[max_devices];
+uint64_t kernels_of(int device) { return executed[device]; }
+
 int run_kernel(const Work& w, int device) {
   const Function& k = *w.function->function;
   int code = injected("kernel");
@@ -168,6 +171,7 @@ int run_kernel(const Work& w, int device) {
   Outcome o = execute(l);
   count_kernel(k.name, o);
   pass_kernel(k.name);
+  executed[device]++;
   if (o.code) set_sticky(device, o.code, o.message);
   return o.code;
 }

@@ -13,14 +13,16 @@ void count_copy();
 void count_set();
 void count_graph_launch();
 
+// Never destroyed: threads wait for them when the process ends.
+std::condition_variable_any& settled = *new std::condition_variable_any;
+
 namespace {
 
 std::map<Stream*, std::shared_ptr<Stream>> streams;
 std::map<Event*, std::shared_ptr<Event>> events;
 std::shared_ptr<Stream> null_streams[max_devices];
 std::vector<std::weak_ptr<Capture>> captures;
-// Never destroyed: threads wait for them when the process ends.
-std::condition_variable_any &settled = *new std::condition_variable_any, &callbacks = *new std::condition_variable_any;
+std::condition_variable_any& callbacks = *new std::condition_variable_any;
 std::vector<std::weak_ptr<Stream>> with_callbacks;
 bool callback_thread = false;
 thread_local bool in_callback = false;
@@ -179,6 +181,7 @@ int run_work(const Work& w, int device) {
       for (auto& s : w.streams) run_to(s.first, s.second);
       return 0;
     case Work::library: return run_library(w, device);
+    case Work::collective: return run_collective(w, device);
     case Work::graph:
       count_graph_launch();
       for (auto& n : *w.nodes) {

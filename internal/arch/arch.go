@@ -29,6 +29,7 @@ var Levels = map[string]int{
 	"npy":         1,
 	"safetensors": 1,
 	"cuda":        1,
+	"cuda/nccl":   2,
 
 	"backend": 2,
 
