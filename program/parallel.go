@@ -73,7 +73,7 @@ func (p Parallel) gradients(g *graph.Graph, grads []graph.Value) []graph.Value {
 	if !p.on() {
 		return grads
 	}
-	p.roots(g)
+	grads = p.roots(g, slices.Clone(grads))
 	l, order, readers := locals(g), map[int]int{}, map[int]int{}
 	for i, n := range g.Nodes() {
 		l.node(n)
@@ -168,8 +168,8 @@ func (p Parallel) buckets(vs []graph.Value) [][]graph.Value {
 }
 
 // roots gives gradients with the factor 1/sqrt(elements) that of the whole
-// batch.
-func (p Parallel) roots(g *graph.Graph) {
+// batch, and returns what grads have become.
+func (p Parallel) roots(g *graph.Graph, grads []graph.Value) []graph.Value {
 	l := locals(g)
 	for i := 0; i < len(g.Nodes()); i++ {
 		n := g.Nodes()[i]
@@ -182,10 +182,17 @@ func (p Parallel) roots(g *graph.Graph) {
 			}
 			v := n.Out[o]
 			g.InsertAfter(i, func() (old, with []graph.Value) {
-				return []graph.Value{v}, []graph.Value{g.Apply(backend.Mul{}, v, g.Scalar(v.DType(), 1/math.Sqrt(float64(p.Ranks))))}
+				w := g.Apply(backend.Mul{}, v, g.Scalar(v.DType(), 1/math.Sqrt(float64(p.Ranks))))
+				for k := range grads {
+					if grads[k] == v {
+						grads[k] = w
+					}
+				}
+				return []graph.Value{v}, []graph.Value{w}
 			})
 		}
 	}
+	return grads
 }
 
 // states inserts the reductions of states behind their updates, and returns

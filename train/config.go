@@ -8,6 +8,8 @@ import (
 	"math"
 	"path"
 	"strings"
+
+	"github.com/goqat/goqat/program"
 )
 
 // ErrConfig is the cause of every error about a [Config].
@@ -43,6 +45,13 @@ type Config struct {
 	// SaveEvery is the number of steps between checkpoints, 0 for one an
 	// epoch.
 	SaveEvery int `json:"save_every,omitempty"`
+	// Ranks is the number of devices that share the batch, each with the same
+	// number of samples; 0 and 1 are one. The result depends on it where
+	// something looks at a part of the batch: batch normalization's statistics.
+	Ranks int `json:"ranks,omitempty"`
+	// BucketMiB is the size of the buckets in which gradients go between
+	// devices, 25 when 0.
+	BucketMiB int `json:"bucket_mib,omitempty"`
 }
 
 // Optimizer chooses the update of the parameters.
@@ -132,6 +141,12 @@ func (c *Config) Validate() error {
 	if c.Patience < 0 || c.SaveEvery < 0 {
 		bad("patience and save_every must not be negative")
 	}
+	if c.Ranks < 0 || c.BucketMiB < 0 || c.BucketMiB > 1<<20 {
+		bad("ranks and bucket_mib must not be negative, and a bucket must fit into memory")
+	}
+	if c.Ranks > 1 && c.Batch > 0 && c.Batch%c.Ranks != 0 {
+		bad("a batch of %d cannot be shared by %d devices: want a multiple of %d, such as %d", c.Batch, c.Ranks, c.Ranks, (c.Batch+c.Ranks-1)/c.Ranks*c.Ranks)
+	}
 	switch c.Loss {
 	case "", "cross_entropy", "reconstruction":
 	default:
@@ -169,6 +184,14 @@ func (c *Config) Validate() error {
 		return nil
 	}
 	return fmt.Errorf("%w:\n%w", ErrConfig, errors.Join(errs...))
+}
+
+// ranks returns the number of devices.
+func (c *Config) ranks() int { return max(c.Ranks, 1) }
+
+// parallel returns the place of a rank.
+func (c *Config) parallel(rank int) program.Parallel {
+	return program.Parallel{Rank: rank, Ranks: c.ranks(), Bucket: int64(c.BucketMiB) << 20}
 }
 
 // decays reports whether weight decay applies to a parameter.

@@ -21,6 +21,9 @@ import (
 var (
 	// ErrDiverged: the loss is not a number any more.
 	ErrDiverged = errors.New("training diverged")
+	// ErrParted: the devices of a training do not have the same values, as by a
+	// fault of memory; resuming goes on from the newest checkpoint.
+	ErrParted = errors.New("devices have parted")
 	// ErrInterrupted: the context ended; the work is saved.
 	ErrInterrupted = errors.New("training interrupted")
 )
@@ -31,6 +34,11 @@ type Options struct {
 	// values and receives the result.
 	Backend backend.Backend
 	State   *program.State
+	// Peers are the states of the other devices of a training on several,
+	// Config.Ranks less one, on backends of their own, of the same kind. Fit
+	// joins the backends, gives the peers the values of State, and leaves the
+	// trained values in all. What is saved and validated is State's.
+	Peers []*program.State
 	// Train and Val are the data; Val may be nil.
 	Train, Val data.Dataset
 	Augment    []data.Augment
@@ -108,11 +116,12 @@ type trainer struct {
 	total  int64
 	perEp  int64
 
-	unit    *unit
-	micro   int // Samples at a time, the batch unless it does not fit.
-	phase   int
-	eval    *evaluator
-	teacher *program.Program
+	// ranks are the devices; the first has state.
+	ranks []*rank
+	group backend.Group // nil for one device.
+	micro int           // Samples at a time and device, all unless they do not fit.
+	phase int
+	eval  *evaluator
 
 	step    int64
 	lossSum float64 // of this epoch
@@ -122,7 +131,6 @@ type trainer struct {
 	keep    map[string]*tensor.Tensor // best weights
 	rate    *tensor.Tensor
 	move    *tensor.Tensor
-	loss    *tensor.Tensor
 	record  *metrics // nil without a folder
 
 	warnings []string
@@ -142,6 +150,9 @@ func Fit(ctx context.Context, g *graph.Graph, c Config, o Options) (*Result, err
 		return nil, err
 	}
 	defer t.close()
+	if err := t.join(ctx); err != nil {
+		return nil, err
+	}
 	res := &Result{State: t.state}
 	if o.Resume {
 		w, err := t.resume(ctx)
@@ -169,8 +180,11 @@ func Fit(ctx context.Context, g *graph.Graph, c Config, o Options) (*Result, err
 // close gives back what the training holds beside the state.
 func (t *trainer) close() {
 	_ = t.loader.Close()
-	t.unit.close()
-	t.teacher.Close()
+	t.closeUnits()
+	for _, r := range t.ranks {
+		r.teacher.Close()
+	}
+	t.part()
 	if t.eval != nil {
 		t.eval.p.Close()
 	}
@@ -189,6 +203,9 @@ func start(g *graph.Graph, c Config, o Options) (*trainer, error) {
 	if len(o.Phases) == 0 {
 		o.Phases = []graph.Phase{{Mode: graph.Mode{Train: true}}}
 	}
+	if len(o.Peers) != c.ranks()-1 {
+		return nil, fmt.Errorf("train: %d ranks in the config, and %d Peers beside the State: want one less", c.ranks(), len(o.Peers))
+	}
 	if (c.Distill > 0) != (o.Teacher != nil) {
 		return nil, fmt.Errorf("train: distill in the config and a teacher go together")
 	}
@@ -199,7 +216,7 @@ func start(g *graph.Graph, c Config, o Options) (*trainer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	t := &trainer{g: g, c: c, o: o, state: o.State, loader: l, micro: c.Batch, phase: -1, best: math.Inf(-1), bestAt: -1}
+	t := &trainer{g: g, c: c, o: o, state: o.State, loader: l, micro: c.Batch / c.ranks(), phase: -1, best: math.Inf(-1), bestAt: -1}
 	t.perEp = int64(l.StepsPerEpoch())
 	if t.perEp < 1 {
 		_ = l.Close()
@@ -207,7 +224,9 @@ func start(g *graph.Graph, c Config, o Options) (*trainer, error) {
 	}
 	t.total = t.perEp * int64(c.Epochs)
 	t.rate, t.move = tensor.New(tensor.Of(tensor.F32, 1)), tensor.New(tensor.Of(tensor.F32, 1))
-	t.loss = tensor.New(tensor.Of(tensor.F32))
+	for _, s := range append([]*program.State{t.state}, o.Peers...) {
+		t.ranks = append(t.ranks, &rank{c: &t.c, state: s, loss: tensor.New(tensor.Of(tensor.F32))})
+	}
 	return t, nil
 }
 
@@ -298,14 +317,14 @@ func (t *trainer) epochDue() bool {
 func (t *trainer) one(ctx context.Context, b *data.Batch) (StepInfo, error) {
 	rate := t.c.LR * t.c.Schedule.Rate(t.step, t.total)
 	t.rate.F32()[0] = float32(rate)
-	err := t.state.Write(ctx, stateRate, t.rate)
+	err := t.write(ctx, stateRate, t.rate)
 	if err == nil && t.c.Schedule.CycleMomentum {
 		t.move.F32()[0] = float32(t.c.momentum(t.step, t.total))
-		err = t.state.Write(ctx, stateMove, t.move)
+		err = t.write(ctx, stateMove, t.move)
 	}
 	var loss float64
 	if err == nil {
-		loss, err = t.runParts(ctx, b)
+		loss, err = t.runRanks(ctx, b)
 	}
 	if err != nil {
 		return StepInfo{}, fmt.Errorf("train: step %d: %w", t.step+1, err)
@@ -316,34 +335,6 @@ func (t *trainer) one(ctx context.Context, b *data.Batch) (StepInfo, error) {
 	t.step++
 	t.lossSum += loss
 	return StepInfo{Step: t.step, Total: t.total, Epoch: int((t.step - 1) / t.perEp), Loss: loss, Rate: rate}, nil
-}
-
-// feed copies samples to the inputs of the training program, and of the
-// teacher, whose answer is an input too.
-func (t *trainer) feed(ctx context.Context, x, label *tensor.Tensor) error {
-	p := t.unit.prog
-	if err := setInput(ctx, p, x); err != nil {
-		return err
-	}
-	if t.c.Loss != "reconstruction" {
-		if err := p.SetInput(ctx, labelName, label); err != nil {
-			return err
-		}
-	}
-	if t.teacher == nil {
-		return nil
-	}
-	if err := setInput(ctx, t.teacher, x); err != nil {
-		return err
-	}
-	if err := t.teacher.Run(ctx); err != nil {
-		return fmt.Errorf("teacher: %w", err)
-	}
-	y, err := t.teacher.OutputTensor(ctx, OutputName)
-	if err != nil {
-		return err
-	}
-	return p.SetInput(ctx, teachName, y)
 }
 
 // setInput gives a batch to the model's input, whatever the shape it takes
@@ -380,8 +371,7 @@ func (t *trainer) enterPhase(ctx context.Context) error {
 	if k == t.phase {
 		return nil
 	}
-	t.unit.close() // The old arena may go before the next one comes.
-	t.unit = nil
+	t.closeUnits() // The old arena may go before the next one comes.
 	if err := t.compileFitting(ctx, t.o.Phases[k].Mode); err != nil {
 		return err
 	}

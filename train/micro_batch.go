@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/goqat/goqat/backend"
-	"github.com/goqat/goqat/data"
 	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/program"
 	"github.com/goqat/goqat/tensor"
@@ -30,20 +29,21 @@ type unit struct {
 	parts  int
 }
 
-// compileUnit compiles the step of c.Batch samples, as micro-batches when
-// micro is less.
-func (c *Config) compileUnit(ctx context.Context, g *graph.Graph, mode graph.Mode, state *program.State, memory int64, micro int) (*unit, error) {
-	if micro >= c.Batch {
-		p, err := c.compile(ctx, g, mode, state, memory)
+// compileUnit compiles the step of a rank's share of c.Batch samples, as
+// micro-batches when micro is less.
+func (c *Config) compileUnit(ctx context.Context, g *graph.Graph, mode graph.Mode, state *program.State, memory int64, micro, rank int) (*unit, error) {
+	share := c.Batch / c.ranks()
+	if micro >= share {
+		p, err := c.compile(ctx, g, mode, state, memory, rank)
 		if err != nil {
 			return nil, err
 		}
 		return &unit{prog: p, parts: 1}, nil
 	}
-	parts := c.Batch / micro
+	parts := share / micro
 	opt := graph.New()
 	var params, sums []graph.Value // of opt
-	p, err := program.Compile(ctx, g, program.Options{State: state, Mode: mode, Batch: micro, Extend: c.addLoss, Loss: lossName, Memory: memory,
+	p, err := program.Compile(ctx, g, program.Options{State: state, Mode: mode, Batch: micro, Extend: c.addLoss, Loss: lossName, Memory: memory, Parallel: c.parallel(rank),
 		Update: func(g *graph.Graph, ps, grads []graph.Value) error {
 			rate := g.Const("train.part", tensor.FromF32([]float32{-1 / float32(parts)}, 1))
 			for i, d := range grads {
@@ -102,58 +102,62 @@ func nextMicro(batch, micro int) int {
 	return 0
 }
 
-// compileFitting compiles the step of a phase, in micro-batches that are
-// halved until they fit.
+// compileFitting compiles the step of a phase on all ranks, in micro-batches
+// that are halved until they fit on each.
 func (t *trainer) compileFitting(ctx context.Context, mode graph.Mode) error {
 	for {
-		u, err := t.c.compileUnit(ctx, t.g, mode, t.state, t.o.Memory, t.micro)
-		if err == nil && t.o.Teacher != nil && t.teacher == nil {
-			t.teacher, err = program.Compile(ctx, t.o.Teacher, program.Options{Backend: t.state.Backend(), Mode: graph.EvalFloat, Batch: t.micro})
-			if err != nil {
-				u.close()
-				err = fmt.Errorf("train: teacher: %w", err)
-			}
-		}
-		if err == nil {
-			t.unit = u
-			return nil
-		}
-		if !tooLarge(err) {
+		err := t.compileRanks(ctx, mode)
+		if err == nil || !tooLarge(err) {
 			return err
 		}
-		next := nextMicro(t.c.Batch, t.micro)
+		next := nextMicro(t.c.Batch/t.c.ranks(), t.micro)
 		if next == 0 {
 			return fmt.Errorf("train: not even %d samples fit at a time: %w", t.micro, err)
 		}
 		t.warnings = append(t.warnings, fmt.Sprintf("%d samples at a time do not fit into memory (%s): training with %d, gradients added up to the batch of %d",
 			t.micro, strings.ReplaceAll(err.Error(), "\n", " "), next, t.c.Batch))
 		t.micro = next
-		t.teacher.Close()
-		t.teacher = nil
+		for _, r := range t.ranks {
+			r.teacher.Close()
+			r.teacher = nil
+		}
 	}
 }
 
-// runParts runs the step on batch b and returns the loss, the mean over all
-// samples.
-func (t *trainer) runParts(ctx context.Context, b *data.Batch) (float64, error) {
-	u := t.unit
-	if u.parts == 1 {
-		return t.runPart(ctx, b.X, b.Y)
+func (t *trainer) compileRanks(ctx context.Context, mode graph.Mode) error {
+	for i, r := range t.ranks {
+		u, err := t.c.compileUnit(ctx, t.g, mode, r.state, t.o.Memory, t.micro, i)
+		if err == nil && t.o.Teacher != nil && r.teacher == nil {
+			r.teacher, err = program.Compile(ctx, t.o.Teacher, program.Options{Backend: r.state.Backend(), Mode: graph.EvalFloat, Batch: t.micro})
+			if err != nil {
+				u.close()
+				err = fmt.Errorf("train: teacher: %w", err)
+			}
+		}
+		if err != nil {
+			t.closeUnits()
+			return err
+		}
+		r.unit = u
 	}
+	return nil
+}
+
+// step runs the step on the rank's part of batch b and returns the loss, the
+// mean over its samples.
+func (r *rank) step(ctx context.Context, x, y *tensor.Tensor) (float64, error) {
+	u := r.unit
+	if u.parts == 1 {
+		return r.part(ctx, x, y)
+	}
+	micro := x.Shape()[0] / u.parts
 	var sum float64
 	for i := range u.parts {
-		lo, hi := i*t.micro, (i+1)*t.micro
-		x, err := b.X.View(lo, hi)
+		px, py, err := samples(x, y, i*micro, (i+1)*micro)
 		if err != nil {
 			return 0, err
 		}
-		var y *tensor.Tensor
-		if b.Y != nil {
-			if y, err = b.Y.View(lo, hi); err != nil {
-				return 0, err
-			}
-		}
-		loss, err := t.runPart(ctx, x, y)
+		loss, err := r.part(ctx, px, py)
 		if err != nil {
 			return 0, err
 		}
@@ -162,13 +166,24 @@ func (t *trainer) runParts(ctx context.Context, b *data.Batch) (float64, error) 
 	return sum / float64(u.parts), u.update.Run(ctx)
 }
 
-func (t *trainer) runPart(ctx context.Context, x, y *tensor.Tensor) (float64, error) {
-	if err := t.feed(ctx, x, y); err != nil {
+// samples returns those from lo to hi, of which labels may be missing.
+func samples(x, y *tensor.Tensor, lo, hi int) (px, py *tensor.Tensor, err error) {
+	if px, err = x.View(lo, hi); err != nil {
+		return nil, nil, err
+	}
+	if y != nil {
+		py, err = y.View(lo, hi)
+	}
+	return px, py, err
+}
+
+func (r *rank) part(ctx context.Context, x, y *tensor.Tensor) (float64, error) {
+	if err := r.feed(ctx, x, y); err != nil {
 		return 0, err
 	}
-	if err := t.unit.prog.Run(ctx); err != nil {
+	if err := r.unit.prog.Run(ctx); err != nil {
 		return 0, err
 	}
-	err := t.unit.prog.ReadOutput(ctx, lossName, t.loss)
-	return float64(t.loss.F32()[0]), err
+	err := r.unit.prog.ReadOutput(ctx, lossName, r.loss)
+	return float64(r.loss.F32()[0]), err
 }

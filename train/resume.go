@@ -45,7 +45,7 @@ func (t *trainer) save(ctx context.Context) error {
 	if err := t.record.flush(); err != nil {
 		return err
 	}
-	p := progress{t.c, t.o.Train.Len(), t.step, t.lossSum, t.history, math.Float64bits(t.best), t.bestAt, t.phasesHash(), t.micro % t.c.Batch}
+	p := progress{t.c, t.o.Train.Len(), t.step, t.lossSum, t.history, math.Float64bits(t.best), t.bestAt, t.phasesHash(), t.micro % (t.c.Batch / t.c.ranks())}
 	meta, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("train: checkpoint: %w", err)
@@ -58,6 +58,9 @@ func (t *trainer) save(ctx context.Context) error {
 		x, err := t.state.Read(ctx, name)
 		if err != nil {
 			return fmt.Errorf("train: checkpoint: %w", err)
+		}
+		if err := t.checkRanks(ctx, name, x); err != nil {
+			return err
 		}
 		s.Tensors = append(s.Tensors, checkpoint.Named{Name: name, Tensor: x})
 		if k := t.keep[name]; k != nil {
@@ -97,7 +100,7 @@ func (t *trainer) resume(ctx context.Context) (warnings []string, err error) {
 	}
 	// Compile first, so that tensors of another model are found out by type.
 	t.step = p.Step
-	if m := p.MicroBatch; m > 0 && m < t.c.Batch && t.c.Batch%m == 0 {
+	if m := p.MicroBatch; m > 0 && t.c.Batch/t.c.ranks()%m == 0 {
 		t.micro = m
 	}
 	if t.step < t.total {
@@ -113,7 +116,7 @@ func (t *trainer) resume(ctx context.Context) (warnings []string, err error) {
 			t.keep[n.Name[len(keepPrefix):]] = n.Tensor
 			continue
 		}
-		if err := t.state.Write(ctx, n.Name, n.Tensor); err != nil {
+		if err := t.write(ctx, n.Name, n.Tensor); err != nil {
 			return nil, fmt.Errorf("train: resume: the checkpoint is of another model: %w", err)
 		}
 	}

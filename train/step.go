@@ -29,8 +29,11 @@ func CompileStep(ctx context.Context, g *graph.Graph, c Config, mode graph.Mode,
 	if c.Distill > 0 {
 		return nil, fmt.Errorf("train: a single step has no teacher: %w", ErrConfig)
 	}
+	if c.Ranks > 1 {
+		return nil, fmt.Errorf("train: a single step runs on one device: %w", ErrConfig)
+	}
 	c.Schedule.CycleMomentum = false // A single step has no place in a schedule.
-	p, err := c.compile(ctx, g, mode, state, 0)
+	p, err := c.compile(ctx, g, mode, state, 0, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -62,11 +65,11 @@ func (s *Step) Run(ctx context.Context, b *data.Batch, rate float64) (float64, e
 	return float64(s.loss.F32()[0]), nil
 }
 
-// compile compiles the training program of g in a mode: its loss, its
-// gradients and the optimizer. memory bounds its bytes, 0 for no bound.
-func (c *Config) compile(ctx context.Context, g *graph.Graph, mode graph.Mode, state *program.State, memory int64) (*program.Program, error) {
-	p, err := program.Compile(ctx, g, program.Options{State: state, Mode: mode, Batch: c.Batch,
-		Extend: c.addLoss, Loss: lossName, Update: c.update, Memory: memory})
+// compile compiles the training program of g in a mode for a rank: its loss,
+// its gradients and the optimizer. memory bounds its bytes, 0 for no bound.
+func (c *Config) compile(ctx context.Context, g *graph.Graph, mode graph.Mode, state *program.State, memory int64, rank int) (*program.Program, error) {
+	p, err := program.Compile(ctx, g, program.Options{State: state, Mode: mode, Batch: c.Batch / c.ranks(),
+		Extend: c.addLoss, Loss: lossName, Update: c.update, Memory: memory, Parallel: c.parallel(rank)})
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
