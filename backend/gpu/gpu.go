@@ -187,18 +187,18 @@ func (b *Backend) fault(err error) error {
 	var ce *cuda.CommandError
 	switch exact := errors.As(err, &ce) && ce.Exact; {
 	case !exact && errors.Is(err, cuda.ErrLost) && !b.each:
-		return fmt.Errorf("%w (the fault of any operation before; GOQAT_GPU_SYNC=1 finds which)", fail(err))
+		return fmt.Errorf("%w (the fault of any operation before; GOQAT_GPU_SYNC=1 finds which)", b.member.called(fail(err)))
 	case !exact:
-		return fail(err)
+		return b.member.called(fail(err))
 	}
 	k, ok := ce.Tag.(*bound)
 	switch {
 	case !ok:
-		return fmt.Errorf("%v: %w", ce.Tag, fail(ce.Err))
+		return fmt.Errorf("%v: %w", ce.Tag, b.member.called(fail(ce.Err)))
 	case k.op == nil:
-		return &backend.KernelError{Kernel: k, Err: fail(ce.Err)}
+		return &backend.KernelError{Kernel: k, Err: b.member.called(fail(ce.Err))}
 	}
-	return &backend.KernelError{Kernel: k, Err: &backend.Error{Backend: b.name, Op: k.op.OpName(), In: k.in, Err: fail(ce.Err)}}
+	return &backend.KernelError{Kernel: k, Err: &backend.Error{Backend: b.name, Op: k.op.OpName(), In: k.in, Err: b.member.called(fail(ce.Err))}}
 }
 
 // fail adds the sentinel of package backend that err stands for.

@@ -102,14 +102,22 @@ func (g *group) Close() error {
 	return g.n.Close()
 }
 
-// fault adds to an error, nil too, what the group knows of it: a call of NCCL
-// that failed, or an abort, after which results mean nothing.
-func (m *member) fault(err error) error {
+// called adds to an error the call of NCCL that failed.
+func (m *member) called(err error) error {
 	if m == nil {
 		return err
 	}
-	if e := m.rank.Fault(); e != nil && err != nil {
+	if e := m.rank.Fault(); e != nil {
 		return fmt.Errorf("%w: %w", err, fail(e))
+	}
+	return err
+}
+
+// fault adds to an error, nil too, that the group was aborted: results mean
+// nothing then.
+func (m *member) fault(err error) error {
+	if m == nil {
+		return err
 	}
 	if e := m.group.n.Err(); e != nil {
 		e = &mapped{e, backend.ErrAborted}

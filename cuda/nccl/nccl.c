@@ -1,7 +1,7 @@
 //go:build cuda
 
 #define _GNU_SOURCE
-#include "nccl.h"
+#include "own.h"
 
 #include <dlfcn.h>
 #include <stdio.h>

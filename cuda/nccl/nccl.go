@@ -6,7 +6,7 @@
 package nccl
 
 // #include <stdlib.h>
-// #include "nccl.h"
+// #include "own.h"
 import "C"
 
 import (
@@ -63,7 +63,17 @@ func fault(call string, r C.int) error {
 	return &Error{Code: int(r), Text: text, Call: call}
 }
 
-var load = sync.OnceValues(func() (int, error) {
+var library struct {
+	mu      sync.Mutex
+	version int // 0 until there is one.
+}
+
+func load() (int, error) {
+	library.mu.Lock()
+	defer library.mu.Unlock()
+	if library.version > 0 {
+		return library.version, nil
+	}
 	path := os.Getenv(EnvLibrary)
 	if path == "" {
 		path = "libnccl.so.2"
@@ -81,8 +91,9 @@ var load = sync.OnceValues(func() (int, error) {
 	if v < minVersion {
 		return 0, fmt.Errorf("nccl: %w: %s is version %s: 2.10 or later is needed", ErrNoLibrary, path, versionString(int(v)))
 	}
-	return int(v), nil
-})
+	library.version = int(v)
+	return library.version, nil
+}
 
 // Version opens the library and returns its version, as "2.21.5", or
 // [ErrNoLibrary] with what is missing and how to get it.
@@ -208,6 +219,9 @@ func (g *Group) Watch() error {
 // Fault returns the fault of the rank's first call that failed, nil if none
 // did.
 func (k *Rank) Fault() error {
+	if k.r == nil {
+		return nil
+	}
 	return fault("ncclAllReduce", C.int(k.r.result))
 }
 

@@ -30,6 +30,10 @@ static void sim_count(goqatsim_counters *c) { ((void (*)(goqatsim_counters *))sy
 static int sim_kernel_count(const char *n, goqatsim_kernel *k) {
   return ((int (*)(const char *, goqatsim_kernel *))sym("goqatsim_kernel_count"))(n, k);
 }
+static void sim_collective_count(goqatsim_collectives *c) {
+  ((void (*)(goqatsim_collectives *))sym("goqatsim_collective_count"))(c);
+}
+static void sim_collective_fault(int code) { ((void (*)(int))sym("goqatsim_collective_fault"))(code); }
 static void sim_kernel_clear(void) { ((void (*)(void))sym("goqatsim_kernel_clear"))(); }
 static void sim_set_capability(int cc) { ((void (*)(int))sym("goqatsim_set_capability"))(cc); }
 static void sim_virtual_clock(int on) { ((void (*)(int))sym("goqatsim_virtual_clock"))(on); }
@@ -116,6 +120,24 @@ func Count() Counters {
 		VendorObjects: int(c.vendor_objects),
 	}
 }
+
+// Collectives of the stand-in for NCCL since the last reset.
+type Collectives struct {
+	Issued    int // Groups of operations given to streams or captures, of every rank.
+	Executed  int // Those that all ranks have met in.
+	Overtaken int // Kernels that ran between issue and execution, of every rank.
+	Live      int // Communicators.
+}
+
+// CountCollectives returns the counters.
+func CountCollectives() Collectives {
+	var c C.goqatsim_collectives
+	C.sim_collective_count(&c)
+	return Collectives{int(c.issued), int(c.executed), int(c.overtaken), int(c.live)}
+}
+
+// FailCollectives makes all communicators tell of an asynchronous fault.
+func FailCollectives(code int) { C.sim_collective_fault(C.int(code)) }
 
 // Kernel is the traffic of a kernel since the last clear.
 type Kernel struct {

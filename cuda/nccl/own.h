@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Values of nccl.h, which header_test.go compares.
+// Values of nccl.h, which TestHeader compares.
 enum {
   GOQAT_NCCL_SUCCESS = 0,
   GOQAT_NCCL_UNHANDLED_CUDA = 1,
