@@ -85,6 +85,8 @@ struct weights {
   i64 row, step, matrix;
   int matrices, n, k;
   int is_unsigned;
+  int as_they_are;  // uint8 is multiplied as such
+  int shift;        // of x, and so of its zero point
 };
 
 // columns fills one column for each of the columns of all matrices: a warp
@@ -114,8 +116,13 @@ __device__ __forceinline__ void fill_columns(column* to, const u8* w, weights s,
     if (together) sum = warp_sum(sum);
   }
   if (together && lane != 0) return;
-  int zero = (zw ? zw[zws > 1 ? c : 0] : 0) - (direct ? 0 : (int)flip);
-  int zero_x = zx ? zx[0] : 0;
+  int zero = zw ? zw[zws > 1 ? c : 0] : 0;
+  if (s.as_they_are) {
+    sum = (int)((u32)sum + flip * (u32)s.k);
+  } else if (!direct) {
+    zero -= (int)flip;
+  }
+  int zero_x = (zx ? zx[0] : 0) + s.shift;
   column v;
   v.zero = zero;
   v.add = direct ? 0 : (int)((u32)zero_x * ((u32)s.k * (u32)zero - (u32)sum));

@@ -50,7 +50,7 @@ def occupancy(machine, threads, registers, shared):
 TENSOR = [
     (r"mma\.sync\S*\.s32\.[su]8", "IMMA"),
     (r"mma\.sync\S*\.bf16\.bf16", "HMMA"),
-    (r"wgmma\.mma_async\S*\.s32\.s8", "IGMMA"),
+    (r"wgmma\.mma_async\S*\.s32\.[su]8", "IGMMA"),
     (r"wgmma\.mma_async\S*\.bf16\.bf16", "HGMMA"),
 ]
 

@@ -36,12 +36,5 @@ func (k *build) codeKernel(kind string, side int, x *Buffer) (module, name strin
 	if !k.codesAsBF16() {
 		return k.module, name
 	}
-	results := "sums"
-	switch {
-	case strings.HasSuffix(k.module, "_dequant"):
-		results = "reals"
-	case strings.HasPrefix(k.module, "qlinear_"):
-		results = "codes"
-	}
-	return codeBF16Module, kind + "_" + results + strings.TrimPrefix(name, k.module)
+	return codeBF16Module, kind + "_" + resultsOf(k.module) + strings.TrimPrefix(name, k.module)
 }

@@ -40,6 +40,9 @@ type codeWeights struct {
 	Row, Step, Matrix int64
 	Matrices, N, K    int32
 	Unsigned          int32
+	// AsTheyAre says that uint8 weights are multiplied as such; Shift is what
+	// was added to the left codes.
+	AsTheyAre, Shift int32
 }
 
 // codeResults is struct results of csrc/code_product.cuh.
@@ -194,12 +197,24 @@ func bindCodeConv(k *build, g geometry, rule codeRule, out []*Buffer, in codeInp
 		}
 	}
 	direct := g.Groups > 1 && g.CG < directChannels
+	wide := k.codeConvWGMMA(g, in)
+	if direct {
+		wide = nil
+	}
+	if wide != nil {
+		wide.adjust(&w)
+	}
 	if err := p.start(w, direct, direct || g.OG%8 == 0, out, o); err != nil {
 		return err
 	}
 	if direct {
 		return k.launch(k.module+"_direct_"+suffixes[in.x.spec.DType], k.elementwise(p.total), structure(p.results), in.x, in.w, p.columns, structure(g),
 			in.zx, in.sy, in.zy, structure(rule), flagOf(unsigned))
+	}
+	if wide != nil {
+		err := wide.conv(k, p, g)
+		p.end()
+		return err
 	}
 	side := k.side(rows, int(g.OG), int(g.Groups))
 	launch := cuda.Launch{Grid: cuda.Dim{X: (rows + side - 1) / side, Y: (int(g.OG) + side - 1) / side, Z: int(g.Groups)}, Block: cuda.Dim{X: 2 * side}}
@@ -308,7 +323,20 @@ func bindCodeMatMul(k *build, op backend.MatMul, rule codeRule, out []*Buffer, i
 			return err
 		}
 	}
+	var wide *wgmmaProduct
+	if f.AStep == 1 && f.BStep == 1 {
+		wide = k.newWGMMA(in, m, n, int(f.K), count)
+	}
+	if wide != nil {
+		wide.adjust(&w)
+	}
 	if err := p.start(w, false, n%8 == 0, out, n); err != nil {
+		return err
+	}
+	if wide != nil {
+		wide.problem.Matrix = int64(m) * int64(n)
+		err := wide.matrices(k, p, s, f.ARow, f.AMatrix, in.x.numel()/(m*int(f.K)), matricesB)
+		p.end()
 		return err
 	}
 	side := k.side(m, n, count)

@@ -63,6 +63,7 @@ struct Transfer {
 // Product128 is a product of a warpgroup that has not happened.
 struct Product128 {
   void* d[128];
+  const uint32_t* left[128];  // a in registers, else null
   uint64_t a, b;
   bool add;
   int n;

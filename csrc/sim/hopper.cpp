@@ -145,7 +145,12 @@ float wide(const unsigned char* p) {
 
 void multiply(const Product128& p) {
   unsigned char a[64][32], b[256][32];
-  for (int i = 0; i < 64; i++) tile_row(p.a, i, a[i]);
+  if (p.left[0]) {
+    for (int t = 0; t < 128; t++)
+      for (int i = 0; i < 16; i++) a[16 * (t / 32) + t % 32 / 4 + 8 * (i / 4 % 2)][4 * (t % 4) + i % 4 + 16 * (i / 8)] = (unsigned char)(p.left[t][i / 4] >> 8 * (i % 4));
+  } else {
+    for (int i = 0; i < 64; i++) tile_row(p.a, i, a[i]);
+  }
   for (int i = 0; i < p.n; i++) tile_row(p.b, i, b[i]);
   for (int t = 0; t < 128; t++)
     for (int i = 0; i < p.n / 2; i++) {
@@ -159,7 +164,10 @@ void multiply(const Product128& p) {
         continue;
       }
       int32_t sum = 0;
-      for (int k = 0; k < 32; k++) sum += (int8_t)x[k] * (int8_t)y[k];
+      if (p.kind == Operand::u8)
+        for (int k = 0; k < 32; k++) sum += x[k] * y[k];
+      else
+        for (int k = 0; k < 32; k++) sum += (int8_t)x[k] * (int8_t)y[k];
       uint32_t* d = (uint32_t*)p.d[t] + i;
       *d = (p.add ? *d : 0u) + (uint32_t)sum;
     }
@@ -167,6 +175,7 @@ void multiply(const Product128& p) {
 
 struct Start {
   void* d;
+  const uint32_t* left;
   uint64_t a, b;
   bool add;
   int n;
@@ -177,12 +186,13 @@ void combine_wgmma(void* const* arguments) {
   const Start* first = (const Start*)arguments[0];
   Product128 p;
   p.a = first->a, p.b = first->b, p.add = first->add, p.n = first->n, p.kind = first->kind;
-  for (uint64_t d : {p.a, p.b})
+  for (uint64_t d : {first->left ? p.b : p.a, p.b})
     if (d >> 62 != 1) fault(launch_failed, "wgmma: a descriptor without the 128-byte swizzle");
   for (int t = 0; t < 128; t++) {
     const Start* s = (const Start*)arguments[t];
-    if (s->a != p.a || s->b != p.b || s->add != p.add || s->n != p.n || s->kind != p.kind) fault(launch_failed, "threads of a warpgroup differ in their wgmma");
+    if (s->a != p.a || s->b != p.b || s->add != p.add || s->n != p.n || s->kind != p.kind || !s->left != !first->left) fault(launch_failed, "threads of a warpgroup differ in their wgmma");
     p.d[t] = s->d;
+    p.left[t] = s->left;
   }
   Group& g = here.worker->groups[here.linear / 128];
   p.group = g.commits;
@@ -263,7 +273,14 @@ void named_barrier(int id, int threads) {
 }
 
 void wgmma(void* d, uint64_t a, uint64_t b, bool add, int n, Operand kind) {
-  Start s{d, a, b, add, n, kind};
+  Start s{d, nullptr, a, b, add, n, kind};
+  arrive_warpgroup(&s, combine_wgmma);
+}
+
+// The registers are read when the product happens, so that a change before is
+// seen in the sums.
+void wgmma_registers(void* d, const uint32_t* a, uint64_t b, bool add, int n, Operand kind) {
+  Start s{d, a, 0, b, add, n, kind};
   arrive_warpgroup(&s, combine_wgmma);
 }
 

@@ -41,6 +41,11 @@ inline void wgmma_k32(i32 (&d)[registers], u64 a, u64 b, bool add) {
   static_assert(registers == 32 || registers == 64 || registers == 128, "n is 64, 128 or 256");
   sim::wgmma(d, a, b, add, 2 * (int)registers, sim::Operand::s8);
 }
+template <size_t registers, class T>
+inline void wgmma_k32(i32 (&d)[registers], const u32 (&a)[4], u64 b, bool add, T) {
+  static_assert(registers == 64 || registers == 128, "n is 128 or 256");
+  sim::wgmma_registers(d, (const uint32_t*)a, b, add, 2 * (int)registers, (T)-1 < 0 ? sim::Operand::s8 : sim::Operand::u8);
+}
 template <size_t registers>
 inline void wgmma_bf16(float (&d)[registers], u64 a, u64 b, bool add) {
   static_assert(registers == 32 || registers == 64 || registers == 128, "n is 64, 128 or 256");
