@@ -420,10 +420,10 @@ __device__ __forceinline__ void conv_tiles(const results& out, const u8* x, cons
 // points, with x through registers for int8 and for uint8 weights, and
 // convolutions with int8 weights.
 #define CODE_TILES(E, n)                             \
-  MATRIX_TILES(matmul_##E##_##n, n, i8, false, E)    \
-  MATRIX_TILES(matmul_##E##_##n##_i8, n, i8, true, E) \
-  MATRIX_TILES(matmul_##E##_##n##_u8, n, u8, true, E) \
-  CONV_TILES(conv_##E##_##n, n, E)
+  MATRIX_TILES(wgmma_matmul_##E##_##n, n, i8, false, E)    \
+  MATRIX_TILES(wgmma_matmul_##E##_##n##_i8, n, i8, true, E) \
+  MATRIX_TILES(wgmma_matmul_##E##_##n##_u8, n, u8, true, E) \
+  CONV_TILES(wgmma_conv_##E##_##n, n, E)
 
 CODE_TILES(sums, 256)
 CODE_TILES(sums, 128)

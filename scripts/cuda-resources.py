@@ -5,7 +5,8 @@ usage: cuda-resources.py PTXAS NVDISASM PTX_FOLDER [CUBIN_FOLDER]
 
 A kernel that spills registers fails, and so does one whose tensor-core
 instructions are not those of the machine: IMMA for int8, HMMA for bf16, IGMMA
-and HGMMA on sm_90a. The last column counts them.
+and HGMMA on sm_90a; or whose wgmma ptxas makes wait for each other. The last
+column counts them.
 """
 import concurrent.futures
 import gzip
@@ -85,6 +86,9 @@ def assemble(tools, name, text, machine, cubin):
         out = subprocess.run([ptxas, "-v", "-arch=sm_" + machine, source, "-o", cubin], capture_output=True, text=True, check=False)
         if out.returncode:
             raise RuntimeError("%s for sm_%s:\n%s" % (name, machine, out.stderr))
+        serialized = re.search(r".*wgmma.* serialized .*", out.stderr)
+        if serialized:
+            raise RuntimeError("%s for sm_%s: %s" % (name, machine, serialized.group(0)))
         if wanted:
             code = instructions(subprocess.run([nvdisasm, cubin], capture_output=True, text=True, check=True).stdout)
     for kernel, ops in wanted.items():

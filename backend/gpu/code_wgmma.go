@@ -92,7 +92,7 @@ func (p *wgmmaProduct) launch(k *build) cuda.Launch {
 
 // name is the kernel for a kind of product, "conv" or "matmul".
 func (p *wgmmaProduct) name(k *build, kind string) string {
-	return fmt.Sprintf("%s_%s_%d", kind, resultsOf(k.module), p.columns)
+	return fmt.Sprintf("wgmma_%s_%s_%d", kind, resultsOf(k.module), p.columns)
 }
 
 // resultsOf returns the epilogue of a module, as other modules' kernels name it.

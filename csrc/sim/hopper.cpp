@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "block.h"
+#include "driver.h"
 #include "hopper_api.h"
 #include "warp.h"
 
@@ -296,6 +297,7 @@ extern "C" CUresult cuTensorMapEncodeTiled(CUtensorMap* out, CUtensorMapDataType
                                            const cuuint64_t* strides, const cuuint32_t* box, const cuuint32_t* steps, CUtensorMapInterleave interleave,
                                            CUtensorMapSwizzle swizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill) {
   using namespace sim;
+  GOQAT_API(ignores_sticky);
   static const unsigned sizes[] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2, 4, 4, 4};
   if (rank < 1 || rank > 5 || (unsigned)type >= sizeof sizes / sizeof *sizes || (uintptr_t)out % 64 || (uint64_t)base % 16 || interleave != CU_TENSOR_MAP_INTERLEAVE_NONE)
     return CUDA_ERROR_INVALID_VALUE;
