@@ -17,7 +17,7 @@ import (
 	"github.com/goqat/goqat/internal/cudasim"
 )
 
-// open returns a context of device 0, or skips the test. At the end nothing
+// open returns a context of device 0, or skips the test ([cudasim.Skip]). At the end nothing
 // must be left.
 func open(t *testing.T) *cuda.Context {
 	if cudasim.Running() {
@@ -25,7 +25,7 @@ func open(t *testing.T) *cuda.Context {
 	}
 	c, err := cuda.Open(0)
 	if errors.Is(err, cuda.ErrNoDriver) || errors.Is(err, cuda.ErrNoDevice) {
-		t.Skipf("needs a GPU or the simulator (make test-cuda): %v", err)
+		cudasim.Skip(t, false, "needs a GPU or the simulator (make test-cuda): %v", err)
 	}
 	require.NoError(t, err)
 	before := held()
@@ -56,7 +56,7 @@ func held() cudasim.Counters {
 // needSim skips a test that injects faults.
 func needSim(t *testing.T) {
 	if !cudasim.Running() {
-		t.Skip("faults are injected by the simulator (make test-cuda)")
+		cudasim.Skip(t, true, "needs the simulator (make test-cuda)")
 	}
 }
 

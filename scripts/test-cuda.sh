@@ -10,10 +10,12 @@ env=$(scripts/cuda-env.sh packages) || { status=$?; exit $status; }
 eval "$env"
 export GOQAT_CUDA_DRIVER
 GOQAT_CUDA_DRIVER=$(tail -n 1 <<<"$sim")
+# A test that finds no simulator fails, instead of being skipped.
+export GOQAT_TEST_DEVICE=simulator
 go vet -tags cuda ./cuda/... ./backend/gpu/... ./cmd/... ./tests/gpubench
 # Never from the cache: go does not know of the library, nor of what C reads
 # from the environment.
-go test -count=1 -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/... ./tests/gpubench
+go test -count=1 -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/... ./internal/cudasim ./tests/gpubench
 go test -count=1 -tags cuda "$@" ./cmd/goqat -run GPU
 # The code for older and for newer devices, with blocks and warps in another
 # order.
@@ -22,6 +24,8 @@ while read -r cc order; do
   GOQAT_SIM_CC=$cc GOQAT_SIM_ORDER=$order go test -count=1 -tags cuda "$@" ./backend/gpu -run Conformance
 done <<<"75 shuffled
 90 descending"
+# Hopper's own products of codes, where few tests are large enough for them.
+GOQAT_SIM_CC=90 GOQAT_GPU_INT8=wgmma go test -count=1 -tags cuda "$@" ./backend/gpu -run 'Conformance/(gemm|conv|qlinear|matmul)'
 # What goes to a machine with a GPU, as it runs there.
 check=$(mktemp -d)
 trap 'rm -rf "$check"' EXIT

@@ -15,7 +15,7 @@ import (
 	_ "github.com/goqat/goqat/op"
 )
 
-// open returns a backend, or skips the test. At the end of the test nothing
+// open returns a backend, or skips the test ([cudasim.Skip]). At the end of the test nothing
 // must be left.
 func open(t *testing.T) *Backend {
 	if cudasim.Running() {
@@ -23,7 +23,7 @@ func open(t *testing.T) *Backend {
 	}
 	b, err := Open(0)
 	if errors.Is(err, backend.ErrNoDevice) {
-		t.Skipf("needs a GPU or the simulator (make test-cuda): %v", err)
+		cudasim.Skip(t, false, "needs a GPU or the simulator (make test-cuda): %v", err)
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() { closed(t, b) })
@@ -49,7 +49,7 @@ func closed(t *testing.T, b *Backend) {
 // needSim skips a test that injects faults.
 func needSim(t *testing.T) {
 	if !cudasim.Running() {
-		t.Skip("faults are injected by the simulator (make test-cuda)")
+		cudasim.Skip(t, true, "needs the simulator (make test-cuda)")
 	}
 }
 
