@@ -3,12 +3,13 @@
 //
 // Targets: 75
 #include "elements.cuh"
+#include "sgd.cuh"
 
 // velocity null: without momentum. The momentum is moving[0], or fixed when
 // moving is null.
 extern "C" __global__ void __launch_bounds__(256) sgd(float* param, const float* grad, float* velocity, const float* rate, const float* moving,
                                                       float fixed, float decay, int nesterov, i64 n) {
-  float lr = rate[0], mu = moving ? moving[0] : fixed;
+  sgd_step update{rate[0], moving ? moving[0] : fixed, decay, velocity != nullptr, nesterov != 0};
   i64 thread = (i64)blockIdx.x * blockDim.x + threadIdx.x;
   i64 threads = (i64)gridDim.x * blockDim.x;
   bool vector = aligned(param, 16) && aligned(grad, 16) && aligned(velocity, 16);
@@ -24,15 +25,7 @@ extern "C" __global__ void __launch_bounds__(256) sgd(float* param, const float*
         if (i + k < n) p.v[k] = param[i + k], g.v[k] = grad[i + k], v.v[k] = velocity ? velocity[i + k] : 0.0f;
     }
 #pragma unroll
-    for (int k = 0; k < lane_elements; k++) {
-      float d = g.v[k] + decay * p.v[k];
-      if (velocity) {
-        float s = mu * v.v[k] + d;
-        v.v[k] = s;
-        d = nesterov ? d + mu * s : s;
-      }
-      p.v[k] -= lr * d;
-    }
+    for (int k = 0; k < lane_elements; k++) update(&p.v[k], g.v[k], &v.v[k]);
     if (whole) {
       *reinterpret_cast<quad<float>*>(param + i) = p;
       if (velocity) *reinterpret_cast<quad<float>*>(velocity + i) = v;

@@ -15,14 +15,7 @@ import (
 )
 
 // noKernel says why an operation that is no view has no kernel here.
-var noKernel = map[string]string{
-	"weight_codes":         notBetweenSteps,
-	"adopt_range":          notBetweenSteps,
-	"sgd_quantize_weight":  notBetweenSteps,
-	"adam_quantize_weight": notBetweenSteps,
-}
-
-const notBetweenSteps = "weights are quantized at the begin of a step here, so that nothing is kept between steps"
+var noKernel = map[string]string{}
 
 // TestEveryOpHasAKernel finds operations that this backend lacks, and kernels
 // whose source is not in csrc.

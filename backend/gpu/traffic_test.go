@@ -48,11 +48,22 @@ var movements = []movement{
 	{"histogram_count_bf16", backend.ObserveHistogram{Bins: 64}, specs(tensor.BF16, -1, tensor.I64, 64, tensor.F32, 2), 2, 0},
 	{"cast_f32_bf16", backend.Cast{To: tensor.BF16}, specs(tensor.F32, -1), 4, 2},
 	{"cast_bf16_f32", backend.Cast{To: tensor.F32}, specs(tensor.BF16, -1), 2, 4},
+	{"sgd_quantize_weight", backend.SGDQuantizeWeight{SGD: backend.SGD{Momentum: 0.9}, Scheme: quant.Weights(8)}, []tensor.Spec{rows, rows, rows, tensor.Of(tensor.F32, 1), {}, rowCodes, ends, ends}, 12, 9},
+	{"adam_quantize_weight", backend.AdamQuantizeWeight{Adam: backend.Adam{Beta1: 0.9, Beta2: 0.99, Eps: 1e-8}, Scheme: quant.Weights(8)},
+		[]tensor.Spec{rows, rows, rows, rows, tensor.Of(tensor.F32, 1), tensor.Of(tensor.I64, 1), rowCodes, ends, ends}, 16, 13},
+	{"weight_codes", backend.WeightCodes{Scheme: quant.Weights(8)}, []tensor.Spec{rows}, 4, 1},
 	{"relu", backend.Relu{}, specs(tensor.F32, -1), 4, 4},
 	{"relu_grad", backend.ReluGrad{}, specs(tensor.F32, -1, tensor.F32, -1), 8, 4},
 }
 
 const movementElements = 1 << 18
+
+// The types of a weight of 64 rows, and of its codes and ranges.
+var (
+	rows     = tensor.Of(tensor.F32, 64, movementElements/64)
+	rowCodes = tensor.Of(tensor.I8, 64, movementElements/64)
+	ends     = tensor.Of(tensor.F32, 64)
+)
 
 // specs returns vectors of types and lengths in turns.
 func specs(pairs ...any) []tensor.Spec {
@@ -85,6 +96,10 @@ func TestTraffic(t *testing.T) {
 			require.NoError(t, err)
 			var in, to []backend.Buffer
 			for _, s := range m.in {
+				if s.DType == tensor.Invalid { // Absent.
+					in = append(in, nil)
+					continue
+				}
 				x, err := b.Alloc(s)
 				require.NoError(t, err)
 				if s.DType == tensor.F32 { // A scale must not be 0.
