@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -158,5 +159,27 @@ func BenchmarkLSQ(b *testing.B) {
 				benchElements(b, size.rows*size.cols, pass.bytes, pass.bind...)
 			})
 		}
+	}
+}
+
+// BenchmarkSGDQuantizeWeight is a step of SGD with momentum and the codes of
+// the new weight, in one pass (21 bytes a value) and in two (25).
+func BenchmarkSGDQuantizeWeight(b *testing.B) {
+	be := New()
+	sgd, w := backend.SGD{Momentum: 0.9}, quant.Weights(8)
+	for _, size := range benchSizes {
+		t := newQuantized(size.rows, size.cols, size.rows)
+		velocity, rate := newQuantized(size.rows, size.cols, 1).x, tensor.FromF32([]float32{1e-6}, 1)
+		codes := tensor.New(tensor.Of(tensor.I8, size.rows, size.cols))
+		column := func() *tensor.Tensor { return tensor.New(tensor.Of(tensor.F32, size.rows)) }
+		least, most := column(), column()
+		step := []*tensor.Tensor{t.x, t.dy, velocity, rate, nil}
+		one := bindOp(be, backend.SGDQuantizeWeight{SGD: sgd, Scheme: w}, []*tensor.Tensor{codes, least, most, t.x, velocity}, append(slices.Clone(step), codes, least, most))
+		adopt := bindOp(be, backend.AdoptRange{Scheme: w}, nil, []*tensor.Tensor{least, most, column(), column(), t.scale, t.zero})
+		states := []*tensor.Tensor{column(), column(), t.scale, t.zero}
+		two := []func() (func() error, error){bindOp(be, sgd, []*tensor.Tensor{t.x, velocity}, step[:4]),
+			bindOp(be, backend.QuantizeWeight{Scheme: w, Momentum: 1}, append([]*tensor.Tensor{codes, nil}, states...), append([]*tensor.Tensor{t.x}, states...))}
+		elementISAs(b, "passes=1/n="+size.name, func(b *testing.B) { benchElements(b, size.rows*size.cols, 21, one, adopt) })
+		elementISAs(b, "passes=2/n="+size.name, func(b *testing.B) { benchElements(b, size.rows*size.cols, 25, two...) })
 	}
 }
