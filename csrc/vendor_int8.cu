@@ -75,6 +75,44 @@ extern "C" __global__ void __launch_bounds__(256) vendor_int8_pack(u8* to, const
   }
 }
 
+// frame is where images of h x w x c codes lie in larger ones.
+struct frame {
+  int n, h, w, c, height, width, channels, top, left;
+  u32 flip;
+};
+
+// Images with a border of zero points, and channels of zeros behind: 4 of them a
+// thread. *zero_to becomes the zero point of flipped codes.
+extern "C" __global__ void __launch_bounds__(256) vendor_int8_frame(u8* to, const u8* x, frame f, int* zero_to, const int* zero) {
+  i64 thread = (i64)blockIdx.x * blockDim.x + threadIdx.x, threads = (i64)gridDim.x * blockDim.x;
+  int z = zero ? zero[0] : 0;
+  if (thread == 0 && zero_to) zero_to[0] = z - (f.flip ? 128 : 0);
+  int quads = f.channels / 4;
+  bool words = f.c % 4 == 0 && aligned(x, 4);
+  u32 border = ((u32)z & 0xffu) * 0x01010101u;
+  for (i64 i = thread; i < (i64)f.n * f.height * f.width * quads; i += threads) {
+    i64 pixel = i / quads;
+    int c = (int)(i % quads) * 4, col = (int)(pixel % f.width) - f.left;
+    i64 line = pixel / f.width;
+    int row = (int)(line % f.height) - f.top;
+    i64 image = line / f.height;
+    u32 v = border;
+    if ((u32)row < (u32)f.h && (u32)col < (u32)f.w) {
+      const u8* p = x + ((image * f.h + row) * f.w + col) * f.c + c;
+      if (words && c + 4 <= f.c) {
+        v = *reinterpret_cast<const u32*>(p);
+      } else {
+        v = 0;
+        for (int b = 0; b < 4; b++)
+          if (c + b < f.c) v |= (u32)p[b] << 8 * b;
+      }
+    }
+    v ^= f.flip;
+    if (c + 4 > f.c) v &= c < f.c ? (1u << 8 * (f.c - c)) - 1 : 0u;
+    reinterpret_cast<u32*>(to)[i] = v;
+  }
+}
+
 // Sums of the rows of a matrix of codes, a warp each.
 extern "C" __global__ void __launch_bounds__(128) vendor_int8_row_sums(int* to, const u8* x, packing p) {
   int r = (int)(((i64)blockIdx.x * blockDim.x + threadIdx.x) / warp_size), lane = threadIdx.x % warp_size;
@@ -90,10 +128,11 @@ extern "C" __global__ void __launch_bounds__(128) vendor_int8_row_sums(int* to, 
   if (lane == 0) to[r] = sum;
 }
 
-// finish makes results of the sums, eight of a row a thread.
+// finish makes results of the sums, eight of a row a thread; with real they are
+// integers as float32.
 template <class E>
 __device__ __forceinline__ void finish(const results& out, const i32* acc, const column* columns, const int* row_sums, int rows, i64 length, int order,
-                                       const float* sy, const int* zy, const rule_of& rule) {
+                                       int real, const float* sy, const int* zy, const rule_of& rule) {
   E e(rule, sy, zy);
   int n = (int)out.n, units = (n + 7) / 8;
   i64 threads = (i64)gridDim.x * blockDim.x;
@@ -108,14 +147,18 @@ __device__ __forceinline__ void finish(const results& out, const i32* acc, const
       four = *reinterpret_cast<const int4*>(p + 4);
       v[4] = four.x, v[5] = four.y, v[6] = four.z, v[7] = four.w;
     }
+    if (real) {
+#pragma unroll
+      for (int j = 0; j < 8; j++) v[j] = (int)__int_as_float(v[j]);
+    }
     store_results(e, out, columns + c, v, row_sums ? row_sums[r] : 0, (i64)r * n + c, count);
   }
 }
 
 #define FINISH(name, E)                                                                                                                              \
   extern "C" __global__ void __launch_bounds__(256) name(results out, const i32* acc, const column* columns, const int* row_sums, int rows,         \
-                                                         i64 length, int order, const float* sy, const int* zy, rule_of rule) {                     \
-    finish<E>(out, acc, columns, row_sums, rows, length, order, sy, zy, rule);                                                                      \
+                                                         i64 length, int order, int real, const float* sy, const int* zy, rule_of rule) {                     \
+    finish<E>(out, acc, columns, row_sums, rows, length, order, real, sy, zy, rule);                                                                      \
   }
 FINISH(vendor_int8_sums, sums)
 FINISH(vendor_int8_reals, reals)

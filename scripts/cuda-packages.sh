@@ -5,8 +5,8 @@
 #
 #   cuda-packages.sh [headers|headers13|compiler|vendor]...   default: headers compiler
 #
-# vendor is cuBLASLt with its headers, 400 MB, for the test that compares them
-# with cuda/cublaslt; nothing else needs it.
+# vendor is cuBLASLt and cuDNN with their headers, 1 GB, for the tests that
+# compare them with cuda/cublaslt and cuda/cudnn; nothing else needs it.
 #
 # NVRTC 12.2 writes PTX ISA 8.2, which drivers read from 535 on: the oldest
 # branch still in use that knows all instructions the kernels have, those of
@@ -47,7 +47,7 @@ for part in "$@"; do
     headers) fetch headers nvidia-cuda-runtime-cu12==12.4.127 ;;
     headers13) fetch headers13 nvidia-cuda-runtime==13.0.96 ;;
     compiler) fetch compiler nvidia-cuda-nvrtc-cu12==12.2.140 nvidia-cuda-nvcc-cu12==12.4.131 nvidia-cuda-nvdisasm==13.2.51 ;;
-    vendor) fetch vendor nvidia-cublas-cu12==12.4.5.8 ;;
+    vendor) fetch vendor nvidia-cublas-cu12==12.4.5.8 nvidia-cudnn-cu12==9.1.0.70 ;;
     *) echo "usage: cuda-packages.sh [headers|headers13|compiler|vendor]..." >&2; exit 2 ;;
   esac
 done

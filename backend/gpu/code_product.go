@@ -195,6 +195,8 @@ func bindCodeConv(k *build, g geometry, rule codeRule, out []*Buffer, in codeInp
 		if done, err := k.byVendor(v, out); done || err != nil {
 			return err
 		}
+	} else if done, err := k.byVendor(&vendorConv{g: g, w: w, rule: rule, in: in}, out); done || err != nil {
+		return err
 	}
 	direct := g.Groups > 1 && g.CG < directChannels
 	wide := k.codeConvWGMMA(g, in)

@@ -12,6 +12,7 @@ import (
 	"github.com/goqat/goqat/backend/gpu/internal/choices"
 	"github.com/goqat/goqat/cuda"
 	"github.com/goqat/goqat/cuda/cublaslt"
+	"github.com/goqat/goqat/cuda/cudnn"
 )
 
 // vendorEnv is 0 where products of codes are goqat's kernels alone, and the
@@ -19,8 +20,11 @@ import (
 // is the fastest.
 const vendorEnv = "GOQAT_GPU_VENDOR"
 
-// vendorLt is cuBLASLt's name in choices.
-const vendorLt = "cublaslt"
+// The libraries' names in choices.
+const (
+	vendorLt  = "cublaslt"
+	vendorDNN = "cudnn"
+)
 
 // vendor is NVIDIA's own libraries: opened when the first product could be
 // theirs, measured against goqat's kernels at the first use of a shape, and the
@@ -30,15 +34,34 @@ type vendor struct {
 	off   bool
 	force string
 
-	mu      sync.Mutex
-	ready   bool // What follows was set.
-	lt      *cublaslt.Handle
-	ltErr   error
+	mu    sync.Mutex
+	lt    *cublaslt.Handle
+	dnn   *cudnn.Handle
+	libs  map[string]*vendorLibrary
+	path  string
+	notes []string
+}
+
+// vendorLibrary is what is known of one library.
+type vendorLibrary struct {
+	err     error // Why it cannot be used.
 	machine choices.Machine
-	path    string
 	known   map[string]choices.Entry
 	warm    map[string]bool // Keys whose code the device has loaded.
-	notes   []string
+}
+
+// vendorWork is something that a library can compute.
+type vendorWork interface {
+	library() string
+	// able reports whether the library may be asked at all.
+	able(k *build) bool
+	// key names the work in choices: all that its time depends on.
+	key(k *build) string
+	// candidates returns what the library offers for it.
+	candidates(k *build) ([]choices.Choice, error)
+	// bind launches a candidate with all that it needs, and returns the
+	// command that is the library's own.
+	bind(k *build, c choices.Choice, out []*Buffer) (cuda.Command, error)
 }
 
 func (v *vendor) init(c *cuda.Context) {
@@ -47,10 +70,10 @@ func (v *vendor) init(c *cuda.Context) {
 	case "", "auto":
 	case "0":
 		v.off = true
-	case vendorLt:
+	case vendorLt, vendorDNN:
 		v.force = s
 	default:
-		v.note(fmt.Sprintf("%s=%s is unknown: say 0, auto or %s", vendorEnv, s, vendorLt))
+		v.note(fmt.Sprintf("%s=%s is unknown: say 0, auto, %s or %s", vendorEnv, s, vendorLt, vendorDNN))
 	}
 }
 
@@ -64,36 +87,55 @@ func (v *vendor) note(s string) {
 	}
 }
 
-// open opens the library and reads the choices, once; v.mu is held. It reports
-// whether there is a library to choose.
-func (v *vendor) open() bool {
-	if v.off {
-		return false
+// open opens a library and reads the choices, once; v.mu is held. It returns nil
+// where there is none.
+func (v *vendor) open(name string) *vendorLibrary {
+	if v.off || v.force != "" && v.force != name {
+		return nil
 	}
-	if v.ready {
-		return v.lt != nil
+	l := v.libs[name]
+	if l == nil {
+		l = &vendorLibrary{known: map[string]choices.Entry{}, warm: map[string]bool{}}
+		if v.libs == nil {
+			v.libs = map[string]*vendorLibrary{}
+		}
+		v.libs[name] = l
+		var version string
+		if version, l.err = v.start(name); l.err == nil {
+			d := v.c.Device()
+			l.machine = choices.Machine{Device: d.Name, Arch: d.Arch(), Libraries: name + " " + version}
+			if n, err := cuda.DriverVersion(); err == nil {
+				l.machine.Driver = n
+			}
+			v.read(l)
+		}
 	}
-	v.ready = true
+	if l.err != nil {
+		return nil
+	}
+	return l
+}
+
+// start opens a library and makes it ready for the device.
+func (v *vendor) start(name string) (version string, err error) {
+	if name == vendorDNN {
+		l, err := cudnn.Open()
+		if err != nil {
+			return "", err
+		}
+		v.dnn, err = l.New(v.c)
+		return l.Version(), err
+	}
 	l, err := cublaslt.Open()
-	if err == nil {
-		v.lt, err = l.New(v.c)
-	}
 	if err != nil {
-		v.ltErr = err
-		return false
+		return "", err
 	}
-	d := v.c.Device()
-	v.machine = choices.Machine{Device: d.Name, Arch: d.Arch(), Libraries: vendorLt + " " + l.Version()}
-	if v.machine.Driver, err = cuda.DriverVersion(); err != nil {
-		v.machine.Driver = 0
-	}
-	v.known, v.warm = map[string]choices.Entry{}, map[string]bool{}
-	v.read()
-	return true
+	v.lt, err = l.New(v.c)
+	return l.Version(), err
 }
 
 // read fills known from the file.
-func (v *vendor) read() {
+func (v *vendor) read(l *vendorLibrary) {
 	if v.force != "" { // Then nothing is measured.
 		return
 	}
@@ -108,34 +150,38 @@ func (v *vendor) read() {
 		return
 	}
 	for _, e := range es {
-		if e.Machine == v.machine {
-			v.known[e.Key] = e
+		if e.Machine == l.machine {
+			l.known[e.Key] = e
 		}
 	}
 }
 
 // keep remembers what was measured, in the file, too.
-func (v *vendor) keep(e choices.Entry) {
-	v.known[e.Key], v.warm[e.Key] = e, true
+func (v *vendor) keep(l *vendorLibrary, e choices.Entry) {
+	l.known[e.Key], l.warm[e.Key] = e, true
 	for _, w := range e.Wrong {
 		v.note(fmt.Sprintf("wrong results, not used: %s, %s", w, e.Key))
 	}
 	if v.force != "" || v.path == "" {
 		return
 	}
-	e.Machine = v.machine
+	e.Machine = l.machine
 	if err := choices.Add(v.path, e); err != nil {
 		v.note("choices are not kept: " + err.Error())
 	}
 }
 
-// close releases the library. Products must have been released.
+// close releases the libraries. What uses them must have been released.
 func (v *vendor) close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.lt != nil {
 		_ = v.lt.Close()
 		v.lt = nil
+	}
+	if v.dnn != nil {
+		_ = v.dnn.Close()
+		v.dnn = nil
 	}
 }
 
@@ -144,20 +190,25 @@ func (v *vendor) describe() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var lines []string
-	l, err := cublaslt.Open()
-	switch {
-	case err != nil:
-		lines = append(lines, "products of codes by goqat's kernels alone: "+err.Error())
-	case v.ltErr != nil:
-		lines = append(lines, fmt.Sprintf("%v does not start: %v", l, v.ltErr))
-	default:
-		lines = append(lines, l.String())
+	tell := func(name string, l fmt.Stringer, err error) {
+		switch lib := v.libs[name]; {
+		case err != nil:
+			lines = append(lines, err.Error()+" (goqat's kernels do it all)")
+		case lib != nil && lib.err != nil:
+			lines = append(lines, fmt.Sprintf("%v does not start: %v", l, lib.err))
+		default:
+			lines = append(lines, l.String())
+		}
 	}
+	lt, err := cublaslt.Open()
+	tell(vendorLt, lt, err)
+	dnn, err := cudnn.Open()
+	tell(vendorDNN, dnn, err)
 	switch {
 	case v.off:
 		lines = append(lines, "the vendor's libraries are switched off by "+vendorEnv+"=0")
 	case v.force != "":
-		lines = append(lines, fmt.Sprintf("%s wherever it has a product, by %s", v.force, vendorEnv))
+		lines = append(lines, fmt.Sprintf("%s wherever it can, by %s", v.force, vendorEnv))
 	}
 	return append(append(lines, describeChoices()...), v.notes...)
 }

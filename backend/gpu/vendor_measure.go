@@ -25,8 +25,7 @@ const vendorWorkspace = 32 << 20
 // vendorMargin is how much faster a library must be to be chosen.
 const vendorMargin = 0.98
 
-// candidates returns what the library offers for a product.
-func (k *build) candidates(v *vendorProduct) ([]choices.Choice, error) {
+func (v *vendorProduct) candidates(k *build) ([]choices.Choice, error) {
 	var cs []choices.Choice
 	for _, o := range cublaslt.Orders(k.arch()) {
 		p := cublaslt.Product{Order: o, M: v.m, N: up(v.n, o.Multiple()), K: up(v.k, o.Multiple())}
@@ -44,21 +43,25 @@ func (k *build) candidates(v *vendorProduct) ([]choices.Choice, error) {
 	return cs, nil
 }
 
-// vendorChoice returns what computes a product: nil for goqat's kernel. At the
+// vendorChoice returns what computes something: nil for goqat's kernel. At the
 // first use of a shape it measures, on memory of its own.
-func (k *build) vendorChoice(v *vendorProduct) (*choices.Choice, error) {
+func (k *build) vendorChoice(v vendorWork) (*choices.Choice, error) {
 	t := &k.vendor
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.off || !v.able(k) || !t.open() {
+	if t.off || !v.able(k) {
+		return nil, nil
+	}
+	l := t.open(v.library())
+	if l == nil {
 		return nil, k.c.Lost()
 	}
 	key := v.key(k)
-	e, ok := t.known[key]
+	e, ok := l.known[key]
 	if ok && e.Choice.Library == "" {
 		return nil, nil
 	}
-	cs, err := k.candidates(v)
+	cs, err := v.candidates(k)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +75,7 @@ func (k *build) vendorChoice(v *vendorProduct) (*choices.Choice, error) {
 			return &cs[i], nil
 		}
 	}
-	m := &measurement{k: k, v: v, key: key}
+	m := &measurement{k: k, key: key}
 	defer m.release()
 	e, err = m.run(cs)
 	switch {
@@ -82,17 +85,16 @@ func (k *build) vendorChoice(v *vendorProduct) (*choices.Choice, error) {
 	case err != nil:
 		return nil, err
 	}
-	t.keep(e)
+	t.keep(l, e)
 	if e.Choice.Library == "" {
 		return nil, nil
 	}
 	return &e.Choice, nil
 }
 
-// measurement is the comparison of all that can compute a product.
+// measurement is the comparison of all that can compute something.
 type measurement struct {
 	k          *build
-	v          *vendorProduct
 	key        string
 	in         []*Buffer
 	want, got  []*Buffer
@@ -310,7 +312,7 @@ func (m *measurement) run(cs []choices.Choice) (choices.Entry, error) {
 		case err != nil:
 			continue // The library does not have it after all.
 		case wrong > 0:
-			e.Wrong = append(e.Wrong, fmt.Sprintf("%s %v, number %d: %d bytes differ", c.Library, cublaslt.Order(c.Order), i, wrong))
+			e.Wrong = append(e.Wrong, fmt.Sprintf("%s, number %d of order %d: %d bytes differ", c.Library, i, c.Order, wrong))
 			continue
 		}
 		if d < best {

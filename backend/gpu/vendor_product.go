@@ -39,14 +39,14 @@ var vendorFinish = map[string]string{
 	"qlinear_conv": "vendor_int8_codes", "qlinear_matmul": "vendor_int8_codes",
 }
 
-// able reports whether the libraries may be asked at all.
+func (v *vendorProduct) library() string { return vendorLt }
+
 func (v *vendorProduct) able(k *build) bool {
 	side := max(v.m, v.n, v.k)
 	return vendorFinish[k.module] != "" && k.code.has("vendor_int8") && v.k > 0 && side < mostVendorSide &&
 		(v.m*v.n*v.k >= leastVendorWork || k.vendor.force != "")
 }
 
-// key names the product in choices: all that its time depends on.
 func (v *vendorProduct) key(k *build) string {
 	x := suffixes[v.in.x.spec.DType]
 	if v.xStep != 1 {
@@ -69,9 +69,9 @@ func (v *vendorProduct) key(k *build) string {
 	return fmt.Sprintf("%s %dx%dx%d %s %s%s", k.module, v.m, v.n, v.k, x, w, mask)
 }
 
-// byVendor binds the product to a library when that is the choice for it, and
-// reports whether it did.
-func (k *build) byVendor(v *vendorProduct, out []*Buffer) (bool, error) {
+// byVendor binds work to a library when that is the choice for it, and reports
+// whether it did.
+func (k *build) byVendor(v vendorWork, out []*Buffer) (bool, error) {
 	c := k.forced
 	if c == nil {
 		var err error
@@ -79,36 +79,37 @@ func (k *build) byVendor(v *vendorProduct, out []*Buffer) (bool, error) {
 			return false, err
 		}
 	}
-	if c.Library != vendorLt {
+	if c.Library != v.library() {
 		return false, nil
 	}
 	before := len(k.k.cmds)
-	plan, err := v.bind(k, *c, out)
+	command, err := v.bind(k, *c, out)
 	if err != nil || k.forced != nil {
 		return true, err
 	}
-	if err := k.warmUp(v.key(k), plan); err != nil {
+	if err := k.warmUp(v, command); err != nil {
 		k.k.cmds = k.k.cmds[:before]
 		return false, k.c.Lost()
 	}
 	return true, nil
 }
 
-// warmUp runs the library's product once where it was not measured in this
+// warmUp runs the library's own command once where it was not measured in this
 // process: libraries load code at the first run, which a capture may refuse.
 // It reads whatever is there and writes to temporary memory.
-func (k *build) warmUp(key string, plan *cublaslt.Plan) error {
-	t := &k.vendor
+func (k *build) warmUp(v vendorWork, command cuda.Command) error {
+	t, key := &k.vendor, v.key(k)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.warm[key] {
+	warm := t.libs[v.library()].warm
+	if warm[key] {
 		return nil
 	}
-	if err := k.q.Try(k.k, plan.Command()); err != nil {
-		t.note(fmt.Sprintf("%s fails where it was chosen before, %s: %v", vendorLt, key, err))
+	if err := k.q.Try(k.k, command); err != nil {
+		t.note(fmt.Sprintf("%s fails where it was chosen before, %s: %v", v.library(), key, err))
 		return err
 	}
-	t.warm[key] = true
+	warm[key] = true
 	return nil
 }
 
@@ -140,10 +141,10 @@ func (k *build) spread(n int) cuda.Launch {
 }
 
 // bind launches packing, the library's product and the epilogue.
-func (v *vendorProduct) bind(k *build, c choices.Choice, out []*Buffer) (*cublaslt.Plan, error) {
+func (v *vendorProduct) bind(k *build, c choices.Choice, out []*Buffer) (cuda.Command, error) {
 	id, err := hex.DecodeString(c.Algorithm)
 	if err != nil {
-		return nil, fmt.Errorf("gpu: algorithm %q of %s: %w", c.Algorithm, c.Library, err)
+		return cuda.Command{}, fmt.Errorf("gpu: algorithm %q of %s: %w", c.Algorithm, c.Library, err)
 	}
 	g := cublaslt.Algorithm{Workspace: c.Workspace}
 	copy(g.ID[:], id)
@@ -167,53 +168,54 @@ func (v *vendorProduct) bind(k *build, c choices.Choice, out []*Buffer) (*cublas
 	if px.Flip != 0 {
 		// Codes that are 128 less have a zero point that is.
 		if zero, err = k.temporary(4); err != nil {
-			return nil, err
+			return cuda.Command{}, err
 		}
 		p.in.zx = &Buffer{spec: tensor.Of(tensor.I32, 1), ptr: zero}
 	}
 	a, err := v.pack(k, v.in.x, px, order, v.m*kp, zero, v.in.zx)
 	if err != nil {
-		return nil, err
+		return cuda.Command{}, err
 	}
 	b, err := v.pack(k, v.in.w, pw, order, product.SizeB(), 0, nil)
 	if err != nil {
-		return nil, err
+		return cuda.Command{}, err
 	}
 	sums := cuda.Ptr(0)
 	if pw.Flip != 0 || v.in.zw != nil {
 		if sums, err = k.temporary(4 * int64(v.m)); err != nil {
-			return nil, err
+			return cuda.Command{}, err
 		}
 		if err := k.launchFrom("vendor_int8", "vendor_int8_row_sums", cuda.Launch{Grid: cuda.Dim{X: (v.m + 3) / 4}, Block: cuda.Dim{X: 128}}, sums, v.in.x,
 			structure(px)); err != nil {
-			return nil, err
+			return cuda.Command{}, err
 		}
 	}
 	if err := p.start(v.w, false, v.n%8 == 0, out, v.n); err != nil {
-		return nil, err
+		return cuda.Command{}, err
 	}
 	acc, err := k.temporary(4 * int64(v.m) * int64(np))
 	if err != nil {
-		return nil, err
+		return cuda.Command{}, err
 	}
 	work := cuda.Ptr(0)
 	if g.Workspace > 0 {
 		if work, err = k.temporary(int64(g.Workspace)); err != nil {
-			return nil, err
+			return cuda.Command{}, err
 		}
 	}
 	plan, err := k.vendor.lt.Plan(product, g, acc, a, b, work)
 	if err != nil {
-		return nil, err
+		return cuda.Command{}, err
 	}
 	k.onRelease(plan.Close)
-	k.command(plan.Command())
+	command := plan.Command()
+	k.command(command)
 	if err := k.launchFrom("vendor_int8", vendorFinish[k.module], k.spread(v.m*((v.n+7)/8)), structure(p.results), acc, p.columns, sums, int32(v.m), length,
-		px.Order, v.in.sy, v.in.zy, structure(v.rule)); err != nil {
-		return nil, err
+		px.Order, int32(0), v.in.sy, v.in.zy, structure(v.rule)); err != nil {
+		return cuda.Command{}, err
 	}
 	p.end()
-	return plan, nil
+	return command, nil
 }
 
 // orderCol32 is COL32 by cuBLASLt's number.

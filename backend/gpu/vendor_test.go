@@ -22,6 +22,7 @@ import (
 	"github.com/goqat/goqat/backend/gpu/internal/choices"
 	"github.com/goqat/goqat/cuda"
 	"github.com/goqat/goqat/cuda/cublaslt"
+	"github.com/goqat/goqat/cuda/cudnn"
 	"github.com/goqat/goqat/data"
 	"github.com/goqat/goqat/internal/cudasim"
 	"github.com/goqat/goqat/nn"
@@ -38,6 +39,7 @@ func withVendor(t *testing.T) string {
 	lib := cudasim.Vendor("cublasLt")
 	require.FileExists(t, lib)
 	t.Setenv(cublaslt.Env, lib)
+	t.Setenv(cudnn.Env, cudasim.Vendor("cudnn"))
 	path := filepath.Join(t.TempDir(), "choices.json")
 	t.Setenv(choices.Env, path)
 	return path
@@ -145,7 +147,7 @@ func TestVendorIsChosenByMeasurement(t *testing.T) {
 			text := strings.Join(b.Describe(), "\n")
 			require.Contains(t, text, "cuBLASLt 12.4.5 (")
 			require.Contains(t, text, "measured choices: 1 in "+path)
-			require.Contains(t, text, "wrong results, not used: cublaslt rows, number 2: ")
+			require.Contains(t, text, "wrong results, not used: cublaslt, number 2 of order 0: ")
 
 			// Another process: another backend has no memory of it.
 			closed(t, b)
@@ -292,7 +294,7 @@ func TestVendorAbsentOrOld(t *testing.T) {
 	t.Run("absent", func(t *testing.T) {
 		withVendor(t)
 		t.Setenv(cublaslt.Env, "/no/such/library.so")
-		check(t, "goqat's kernels alone: cublaslt: no cuBLASLt: /no/such/library.so", "nvidia-cublas-cu12", cublaslt.Env)
+		check(t, "cublaslt: no cuBLASLt: /no/such/library.so", "(goqat's kernels do it all)", "nvidia-cublas-cu12", cublaslt.Env)
 	})
 	t.Run("another library", func(t *testing.T) {
 		withVendor(t)
@@ -329,7 +331,7 @@ func TestVendorAbsentOrOld(t *testing.T) {
 		b.vendor.notes = nil
 		t.Setenv(vendorEnv, "mkl")
 		b.vendor.init(b.c)
-		require.Contains(t, strings.Join(b.Describe(), "\n"), "GOQAT_GPU_VENDOR=mkl is unknown: say 0, auto or cublaslt")
+		require.Contains(t, strings.Join(b.Describe(), "\n"), "GOQAT_GPU_VENDOR=mkl is unknown: say 0, auto, cublaslt or cudnn")
 	})
 }
 
