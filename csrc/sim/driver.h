@@ -37,7 +37,7 @@ namespace sim {
 struct Stream;
 struct Event;
 struct Node;
-struct Collective;
+struct CollectiveCall;
 using Nodes = std::vector<std::shared_ptr<Node>>;
 
 // Work is what a stream queues and a graph holds.
@@ -66,7 +66,7 @@ struct Work {
   // graph
   std::shared_ptr<Nodes> nodes;
   // collective
-  std::shared_ptr<Collective> meet;
+  std::shared_ptr<CollectiveCall> meet;
 };
 
 struct Node {

@@ -26,8 +26,8 @@ struct Reduce {
   int type, op;
 };
 
-// Meeting is the communicators of all ranks.
-struct Meeting {
+// Ranks are the communicators of all ranks.
+struct Ranks {
   int n = 0;
   std::vector<const std::vector<Reduce>*> here;  // what each rank that has come wants
   int come = 0;
@@ -39,8 +39,8 @@ struct Meeting {
   goqatsim_collectives counts{};
 };
 
-struct Collective {
-  std::shared_ptr<Meeting> meeting;
+struct CollectiveCall {
+  std::shared_ptr<Ranks> meeting;
   int rank;
   std::vector<Reduce> list;
   uint64_t kernels;  // executed when it was issued; none in a graph
@@ -49,7 +49,7 @@ struct Collective {
 }  // namespace sim
 
 struct ncclComm {
-  std::shared_ptr<sim::Meeting> meeting;
+  std::shared_ptr<sim::Ranks> meeting;
   int rank, device;
   bool aborted = false;
 };
@@ -86,7 +86,7 @@ void add_up(const std::vector<const std::vector<Reduce>*>& all, size_t k) {
 }
 
 // match says what differs between the ranks.
-std::string match(const Meeting& m) {
+std::string match(const Ranks& m) {
   char text[256];
   for (int r = 1; r < m.n; r++) {
     if (m.here[r]->size() != m.here[0]->size()) {
@@ -108,7 +108,7 @@ int submit_group(ncclComm* c, CUstream h, std::vector<Reduce> list) {
   if (!s || s->device != c->device) return say(invalid_argument, "nccl: a stream of another device");
   Work w;
   w.kind = Work::collective;
-  w.meet = std::make_shared<Collective>();
+  w.meet = std::make_shared<CollectiveCall>();
   w.meet->meeting = c->meeting;
   w.meet->rank = c->rank;
   w.meet->list = std::move(list);
@@ -127,7 +127,7 @@ bool known(ncclComm* c) { return comms.find(c) != comms.end(); }
 }  // namespace
 
 int run_collective(const Work& w, int device) {
-  Meeting& m = *w.meet->meeting;
+  Ranks& m = *w.meet->meeting;
   auto keep = w.meet->meeting;
   if (m.aborted) return 0;
   if (!m.code) {
@@ -189,7 +189,7 @@ int ncclCommInitAll(ncclComm** out, int n, const int* devices) {
     for (int j = 0; j < i; j++)
       if (devices[i] == devices[j]) return say(invalid_usage, "nccl: duplicate GPU detected: device " + std::to_string(devices[i]));
   }
-  auto m = std::make_shared<Meeting>();
+  auto m = std::make_shared<Ranks>();
   m->n = n;
   m->here.resize((size_t)n);
   for (int i = 0; i < n; i++) {
