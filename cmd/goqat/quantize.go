@@ -324,7 +324,12 @@ func (a *app) quantizedFit(ctx context.Context, g *graph.Graph, qc *qat.Config, 
 		return nil, nil, nil, err
 	}
 	steps := int64(cfg.Epochs) * int64(set.Train.Len()/cfg.Batch)
-	res, err := train.Fit(ctx, prepared, cfg, train.Options{State: state, Train: set.Train, Val: set.Val, Augment: f.augments(set.Train.Shape()),
+	peers, done, err := a.peers(state.Backend(), cfg.Ranks)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer done()
+	res, err := train.Fit(ctx, prepared, cfg, train.Options{State: state, Peers: peers, Train: set.Train, Val: set.Val, Augment: f.augments(set.Train.Shape()),
 		Phases: qc.Phases(steps), EvalMode: qc.EvalMode(), Teacher: teacher, Dir: f.out, Resume: f.resume, Callbacks: []train.Callback{newProgress(a, "qat")}})
 	if res != nil {
 		for _, w := range res.Warnings {

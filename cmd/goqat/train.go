@@ -20,11 +20,11 @@ import (
 
 // trainFlags are the flags that describe a training.
 type trainFlags struct {
-	model, data, out, optimizer, schedule, loss, config string
-	epochs, batch, samples, patience, saveEvery         int
-	lr, decay, momentum, clip, ema, smooth              float64
-	seed                                                uint64
-	resume, augment                                     bool
+	model, data, out, optimizer, schedule, loss, config  string
+	epochs, batch, samples, patience, saveEvery, devices int
+	lr, decay, momentum, clip, ema, smooth               float64
+	seed                                                 uint64
+	resume, augment                                      bool
 }
 
 func (f *trainFlags) add(c *cobra.Command, d train.Config) {
@@ -43,6 +43,7 @@ func (f *trainFlags) add(c *cobra.Command, d train.Config) {
 	p.Float64Var(&f.smooth, "label-smoothing", 0, "label smoothing")
 	p.IntVar(&f.patience, "patience", 0, "stop after so many epochs without progress, 0 for never")
 	p.IntVar(&f.saveEvery, "save-every", 0, "steps between checkpoints, 0 for one an epoch")
+	p.IntVar(&f.devices, "devices", 1, "devices that share each batch: those of --backend from the first on")
 	p.IntVar(&f.samples, "samples", 0, "use at most so many samples, 0 for all")
 	p.Uint64Var(&f.seed, "seed", 1, "seed of weights, order and augmentation")
 	p.StringVar(&f.loss, "loss", "", "cross_entropy or reconstruction; chosen by the data when empty")
@@ -59,7 +60,12 @@ func (f *trainFlags) read(d data.Dataset) (train.Config, error) {
 			return train.Config{}, err
 		}
 		defer file.Close()
-		return train.ReadConfig(file)
+		c, err := train.ReadConfig(file)
+		if err == nil && f.devices != 1 {
+			c.Ranks = f.devices
+			err = c.Validate()
+		}
+		return c, err
 	}
 	c := train.Config{Epochs: f.epochs, Batch: f.batch, LR: f.lr, Seed: f.seed, ClipNorm: f.clip, EMA: f.ema, LabelSmoothing: f.smooth,
 		Patience: f.patience, SaveEvery: f.saveEvery, Loss: f.loss, Schedule: train.Schedule{Name: f.schedule},
@@ -70,6 +76,9 @@ func (f *trainFlags) read(d data.Dataset) (train.Config, error) {
 	}
 	if c.Loss == "" && d.Classes() == 0 {
 		c.Loss = "reconstruction"
+	}
+	if f.devices != 1 {
+		c.Ranks = f.devices
 	}
 	if err := c.Validate(); err != nil {
 		return c, &usageError{err}
@@ -177,7 +186,12 @@ func (a *app) train(ctx context.Context, f *trainFlags) error {
 }
 
 func (a *app) fit(ctx context.Context, g *graph.Graph, cfg train.Config, f *trainFlags, set *data.Splits, b backend.Backend, name string) (*train.Result, error) {
-	res, err := train.Fit(ctx, g, cfg, train.Options{Backend: b, Train: set.Train, Val: set.Val, Augment: f.augments(set.Train.Shape()),
+	peers, done, err := a.peers(b, cfg.Ranks)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	res, err := train.Fit(ctx, g, cfg, train.Options{Backend: b, Peers: peers, Train: set.Train, Val: set.Val, Augment: f.augments(set.Train.Shape()),
 		Dir: f.out, Resume: f.resume, Callbacks: []train.Callback{newProgress(a, name)}})
 	if res != nil {
 		for _, w := range res.Warnings {
