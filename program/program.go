@@ -177,6 +177,10 @@ func differentiate(g *graph.Graph, o Options) error {
 	if err := g.Err(); err != nil {
 		return err
 	}
+	grads = o.Parallel.gradients(g, grads)
+	if err := g.Err(); err != nil {
+		return err
+	}
 	if o.Update == nil {
 		for i, v := range params {
 			if !grads[i].Absent() {
@@ -185,7 +189,7 @@ func differentiate(g *graph.Graph, o Options) error {
 		}
 		return g.Err()
 	}
-	return o.Update(g, params, o.Parallel.gradients(g, grads))
+	return o.Update(g, params, grads)
 }
 
 // Graph returns the lowered graph, with gradients and optimizer.
