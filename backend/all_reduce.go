@@ -109,7 +109,7 @@ type Grouper interface {
 	Group(ranks []Backend) (Group, error)
 }
 
-// ErrAborted: another rank of the group has failed.
+// ErrAborted means that another rank of the group has failed.
 var ErrAborted = errors.New("collective operation aborted")
 
 // Join makes backends of one kind the ranks of a group.

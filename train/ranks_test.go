@@ -15,6 +15,7 @@ import (
 	"github.com/goqat/goqat/program"
 	"github.com/goqat/goqat/qat"
 	"github.com/goqat/goqat/train"
+	"github.com/goqat/goqat/train/checkpoint"
 )
 
 // eachStep looks at states after every step.
@@ -226,6 +227,60 @@ func TestRankFails(t *testing.T) {
 	require.ErrorIs(t, err, backend.ErrNaN)
 	require.ErrorContains(t, err, "of 2: program: node")
 	require.Less(t, len(losses), 8)
+}
+
+// TestRanksAreInterrupted: when the context ends, the step that has begun is
+// finished on all ranks and saved, and the run goes on from there.
+func TestRanksAreInterrupted(t *testing.T) {
+	c := config(3)
+	c.Ranks = 2
+	fit := func(ctx context.Context, dir string, resume bool, cbs ...train.Callback) (*train.Result, error) {
+		return train.Fit(ctx, smallModel(t), c, train.Options{State: program.NewState(cpu.New()), Peers: []*program.State{program.NewState(cpu.New())},
+			Train: newBlobs(64), Dir: dir, Resume: resume, Callbacks: cbs})
+	}
+	want, err := fit(context.Background(), "", false)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	dir := t.TempDir()
+	_, err = fit(ctx, dir, false, eachStep(func(s int64) error {
+		if s == 5 {
+			cancel()
+		}
+		return nil
+	}))
+	require.ErrorIs(t, err, train.ErrInterrupted)
+	got, err := fit(context.Background(), dir, true)
+	require.NoError(t, err)
+	require.EqualValues(t, 5, got.Resumed)
+	require.Equal(t, hash(t, want.State), hash(t, got.State))
+}
+
+// TestRanksThatPartAreNotSaved: a state that is another on one device ends the
+// training, and no checkpoint is made of it.
+func TestRanksThatPartAreNotSaved(t *testing.T) {
+	c := config(2)
+	c.Ranks, c.SaveEvery = 2, 1
+	peer := program.NewState(cpu.New())
+	dir := t.TempDir()
+	_, err := train.Fit(t.Context(), smallModel(t), c, train.Options{State: program.NewState(cpu.New()), Peers: []*program.State{peer}, Train: newBlobs(64), Dir: dir,
+		Callbacks: []train.Callback{eachStep(func(s int64) error {
+			if s < 3 {
+				return nil
+			}
+			name := peer.Names()[0]
+			x, err := peer.Read(t.Context(), name)
+			if err != nil {
+				return err
+			}
+			x.Bytes()[0] ^= 1
+			return peer.Write(t.Context(), name, x)
+		})}})
+	require.ErrorIs(t, err, train.ErrParted)
+	require.ErrorContains(t, err, "of device 1 is not that of device 0")
+	s, err := checkpoint.Load(train.CheckpointDir(dir))
+	require.NoError(t, err)
+	require.EqualValues(t, 2, s.Step)
 }
 
 func TestRanksAreChecked(t *testing.T) {
