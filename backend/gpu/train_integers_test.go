@@ -26,7 +26,7 @@ import (
 // do not, until one such bit moves a number over the edge of two codes. What
 // holds: up to there every loss is within 1e-5 of the CPU's, which is so for 6
 // steps at least (on a CPU with products of bfloat16); the first number with
-// another code lies on an edge on both devices. From then on the trainings
+// another code (of a weight, in the optimizer) lies on an edge on both devices. From then on the trainings
 // part, as they do when any other bit changes.
 func TestTrainCNNOnIntegersFreely(t *testing.T) {
 	const batch, steps = 8, 12
@@ -143,6 +143,10 @@ func position(t *testing.T, k trace, e int) float64 {
 	switch k.op.(type) {
 	case backend.QuantizeWeight:
 		scale, zero = k.out[4], k.out[5] // Those of this step.
+	case backend.SGDQuantizeWeight: // Of the new weights; symmetric.
+		x = k.out[3]
+		channel := e / (x.Numel() / k.out[1].Numel())
+		return x.At(e) / max(-k.out[1].At(channel), k.out[2].At(channel)) * 127
 	case backend.QuantizeActivation:
 		if a := k.in[3]; a != nil {
 			c := a.Shape().Last()
