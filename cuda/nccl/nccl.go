@@ -222,7 +222,7 @@ func (k *Rank) Fault() error {
 	if k.r == nil {
 		return nil
 	}
-	return fault("ncclAllReduce", C.int(k.r.result))
+	return fault("ncclAllReduce", k.r.result)
 }
 
 // Close releases the communicators. Nothing may be running.
