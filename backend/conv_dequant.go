@@ -1,5 +1,7 @@
 package backend
 
+import "github.com/goqat/goqat/tensor"
+
 // ConvDequant is a convolution of codes with a real result: a layer in
 // training whose output range is still being observed.
 //
@@ -13,6 +15,9 @@ package backend
 type ConvDequant struct {
 	Conv
 	Collect Collect
+	// Result is the type of y: float32 when it is zero, or bfloat16, to which
+	// the sum with the bias is rounded.
+	Result tensor.DType
 }
 
 // Collecting returns o with one more output.

@@ -1,5 +1,7 @@
 package backend
 
+import "github.com/goqat/goqat/tensor"
+
 // GemmDequant is a linear layer on codes with a real result, as [ConvDequant]:
 //
 //	y = float32(sum((cx - zx) * cw)) * (sx * sw[n]) + bias[n]
@@ -10,6 +12,9 @@ package backend
 type GemmDequant struct {
 	Gemm
 	Collect Collect
+	// Result is the type of y: float32 when it is zero, or bfloat16, to which
+	// the sum with the bias is rounded.
+	Result tensor.DType
 }
 
 // Collecting returns o with one more output.

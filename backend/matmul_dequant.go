@@ -1,5 +1,7 @@
 package backend
 
+import "github.com/goqat/goqat/tensor"
+
 // MatMulDequant is [MatMulInteger] with a real result,
 //
 //	y = float32(sum((ca - za) * (cb - zb[n]))) * (sa * sb[n])
@@ -9,6 +11,9 @@ package backend
 // [1 or n], zb int32 (same shape). Output: y float32 [..., m, n].
 type MatMulDequant struct {
 	MatMul
+	// Result is the type of y: float32 when it is zero, or bfloat16, to which
+	// the product is rounded.
+	Result tensor.DType
 }
 
 // OpName returns "matmul_dequant".

@@ -59,6 +59,15 @@ struct reals {
   }
 };
 
+// real_halves are reals rounded to bf16, as their bits.
+struct real_halves {
+  typedef u16 type;
+  static constexpr bool masks = false;
+  reals r;
+  __device__ __forceinline__ real_halves(const rule_of& a, const float* sy, const int* zy) : r(a, sy, zy) {}
+  __device__ __forceinline__ u16 finish(int acc, const column& c, bool& in) const { return to_bf16(r.finish(acc, c, in)).bits; }
+};
+
 struct codes {
   typedef u8 type;
   static constexpr bool masks = true;
@@ -312,6 +321,11 @@ __device__ __forceinline__ void store_results(const E& e, const results& out, co
 #pragma unroll
       for (int i = 0; i < 8; i++) w[i / 4] |= (u32)(u8)v[i] << 8 * (i % 4);
       *reinterpret_cast<uint2*>(y) = make_uint2(w[0], w[1]);
+    } else if (count == 8 && sizeof(T) == 2 && aligned(y, 16)) {
+      u32 w[4] = {};
+#pragma unroll
+      for (int i = 0; i < 8; i++) w[i / 2] |= (u32)(u16)v[i] << 16 * (i % 2);
+      *reinterpret_cast<uint4*>(y) = make_uint4(w[0], w[1], w[2], w[3]);
     } else if (count == 8 && sizeof(T) == 4 && aligned(y, 16)) {
       quad<T> four[2];
 #pragma unroll

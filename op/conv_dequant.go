@@ -19,7 +19,8 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			return inferDequant(in, y, op.(backend.ConvDequant).Collect)
+			o := op.(backend.ConvDequant)
+			return inferDequant(in, y, o.Collect, o.Result)
 		},
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			c := n.Op.(backend.ConvDequant).Conv
@@ -35,19 +36,23 @@ func init() {
 // inferDequant checks scales, zero point and bias of a layer on codes with a
 // float result of shape y: inputs cx, sx, zx, cw, sw, bias?. c says what
 // output comes with it.
-func inferDequant(in []tensor.Spec, y tensor.Shape, c backend.Collect) ([]tensor.Spec, error) {
+func inferDequant(in []tensor.Spec, y tensor.Shape, c backend.Collect, result tensor.DType) ([]tensor.Spec, error) {
 	x, w := in[0], in[3]
 	if w.DType != tensor.I8 {
 		return nil, fmt.Errorf("op: weight codes are %v, want int8 with zero point 0", w.DType)
 	}
 	o := w.Shape[0]
-	err := errors.Join(
+	d, err := resultType(result)
+	if d == tensor.BF16 && c != backend.CollectNothing {
+		err = fmt.Errorf("op: nothing is collected of a result of type %v", d)
+	}
+	err = errors.Join(err,
 		wantEntries(in, 1, "scale of x", tensor.F32, 1),
 		wantEntries(in, 2, "zero point of x", tensor.I32, 1),
 		wantEntries(in, 4, "scale of w", tensor.F32, 1, o),
 		wantEntries(in, 5, "bias", tensor.F32, o),
 		wantAccumulator(codeSpan(x.DType, true), codeSpan(w.DType, false), innerProduct(w.Shape), false))
-	out := one(tensor.Spec{DType: tensor.F32, Shape: y})
+	out := one(tensor.Spec{DType: d, Shape: y})
 	switch c {
 	case backend.CollectNothing:
 	case backend.CollectMoments:

@@ -20,7 +20,8 @@ func init() {
 			if err := wantScales(op.(backend.DequantizeLinear).Scheme, in[0].Shape, in[1], at(in, 2)); err != nil {
 				return nil, err
 			}
-			return one(tensor.Spec{DType: tensor.F32, Shape: in[0].Shape}), nil
+			d, err := resultType(op.(backend.DequantizeLinear).Result)
+			return one(tensor.Spec{DType: d, Shape: in[0].Shape}), err
 		},
 		// The gradient of codes is that of the real values they stand for.
 		Grad: func(_ *graph.Graph, _ *graph.Node, d []graph.Value) []graph.Value {

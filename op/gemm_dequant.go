@@ -18,7 +18,8 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			return inferDequant(in, y, op.(backend.GemmDequant).Collect)
+			o := op.(backend.GemmDequant)
+			return inferDequant(in, y, o.Collect, o.Result)
 		},
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			dx, dw, db := gemmCodesGrad(g, d[0], n.In[0], n.In[1], n.In[2], n.In[3], n.In[4], value(n.In, 5))

@@ -19,13 +19,14 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			err = errors.Join(
+			d, err := resultType(op.(backend.MatMulDequant).Result)
+			err = errors.Join(err,
 				wantEntries(in, 1, "scale of a", tensor.F32, 1),
 				wantEntries(in, 2, "zero point of a", tensor.I32, 1),
 				wantEntries(in, 4, "scale of b", tensor.F32, 1, n),
 				wantEntries(in, 5, "zero point of b", tensor.I32, in[4].Numel()),
 				wantAccumulator(codeSpan(in[0].DType, true), codeSpan(in[3].DType, true), k, false))
-			return one(tensor.Spec{DType: tensor.F32, Shape: y}), err
+			return one(tensor.Spec{DType: d, Shape: y}), err
 		},
 		Grad: func(g *graph.Graph, n *graph.Node, d []graph.Value) []graph.Value {
 			da, db := matmulCodesGrad(g, n, n.Op.(backend.MatMulDequant).MatMul, d[0])

@@ -72,6 +72,17 @@ func wantReal(s tensor.Spec) error {
 	return nil
 }
 
+// resultType returns the type that a dequantizing operation asks for.
+func resultType(d tensor.DType) (tensor.DType, error) {
+	switch d {
+	case tensor.Invalid, tensor.F32:
+		return tensor.F32, nil
+	case tensor.BF16:
+		return d, nil
+	}
+	return d, fmt.Errorf("op: result of type %v, want float32 or bfloat16", d)
+}
+
 // at returns in[i], the zero Spec beyond the end.
 func at(in []tensor.Spec, i int) tensor.Spec {
 	if i < len(in) {

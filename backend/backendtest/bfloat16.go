@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -33,6 +34,19 @@ func withHalves(cs []Case, inputs ...int) []Case {
 			c.In[i] = Half(c.In[i])
 		}
 		c.Name += "_bfloat16"
+		cs = append(cs, c)
+	}
+	return cs
+}
+
+// withHalfResults returns the cases, and each again with the operation that
+// half makes of its own, unless that is nil.
+func withHalfResults(cs []Case, half func(backend.Op) backend.Op) []Case {
+	for _, c := range slices.Clip(cs) {
+		if c.Op = half(c.Op); c.Op == nil {
+			continue
+		}
+		c.Name += "_to_bfloat16"
 		cs = append(cs, c)
 	}
 	return cs

@@ -25,7 +25,14 @@ func init() {
 					Case{Name: g.name + ", moments", Op: backend.ConvDequant{Conv: g.conv, Collect: backend.CollectMoments}, In: in},
 					Case{Name: g.name + ", ends", Op: backend.ConvDequant{Conv: g.conv, Collect: backend.CollectEnds}, In: in, Exact: true})
 			}
-			return cs
+			return withHalfResults(cs, func(o backend.Op) backend.Op {
+				op := o.(backend.ConvDequant)
+				if op.Collect != backend.CollectNothing {
+					return nil
+				}
+				op.Result = tensor.BF16
+				return op
+			})
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			sums := convSums(op.(backend.ConvDequant).Conv, in[0], in[3], in[2], nil, out[0].Shape())
@@ -49,13 +56,13 @@ func scale(t *tensor.Tensor, c int) float32 { return t.F32()[min(c, t.Numel()-1)
 
 // refDequant is float32(sum) * (sx * sw[c]) + bias[c], each step a float32.
 func refDequant(sums []int64, sx, sw, bias, out *tensor.Tensor) {
-	y := out.F32()
 	for i, s := range sums {
 		c := i % out.Shape().Last()
 		factor := sx.F32()[0] * scale(sw, c)
-		y[i] = float32(float32(int32(s)) * factor)
+		y := float32(float32(int32(s)) * factor)
 		if bias != nil {
-			y[i] += bias.F32()[c]
+			y += bias.F32()[c]
 		}
+		Set(out, i, float64(y))
 	}
 }

@@ -29,7 +29,11 @@ func init() {
 				}
 				cs = append(cs, Case{Name: name, Op: backend.DequantizeLinear{Scheme: q.scheme}, In: in, Exact: true})
 			}
-			return cs
+			return withHalfResults(cs, func(o backend.Op) backend.Op {
+				op := o.(backend.DequantizeLinear)
+				op.Result = tensor.BF16
+				return op
+			})
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			l, err := op.(backend.DequantizeLinear).Scheme.Layout(in[0].Shape())
@@ -41,7 +45,7 @@ func init() {
 				if in[2] != nil {
 					zero = in[2].At(c)
 				}
-				out[0].F32()[i] = float32(in[0].At(i)-zero) * in[1].F32()[c]
+				Set(out[0], i, float64(float32(in[0].At(i)-zero)*in[1].F32()[c]))
 			}
 		},
 	})

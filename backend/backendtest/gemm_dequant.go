@@ -23,7 +23,14 @@ func init() {
 					Case{Name: g.name + ", moments", Op: backend.GemmDequant{Collect: backend.CollectMoments}, In: in},
 					Case{Name: g.name + ", ends", Op: backend.GemmDequant{Collect: backend.CollectEnds}, In: in, Exact: true})
 			}
-			return cs
+			return withHalfResults(cs, func(o backend.Op) backend.Op {
+				op := o.(backend.GemmDequant)
+				if op.Collect != backend.CollectNothing {
+					return nil
+				}
+				op.Result = tensor.BF16
+				return op
+			})
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			refDequant(gemmSums(in[0], in[3], in[2], nil), in[1], in[4], input(in, 5), out[0])

@@ -21,7 +21,11 @@ func init() {
 				in := []*tensor.Tensor{a, Scales(r, 1), Zeros(r, a.DType(), 1), b, Scales(r, n), Zeros(r, b.DType(), n)}
 				cs = append(cs, Case{Name: g.name, Op: backend.MatMulDequant{MatMul: g.op}, In: in, Exact: true})
 			}
-			return cs
+			return withHalfResults(cs, func(o backend.Op) backend.Op {
+				op := o.(backend.MatMulDequant)
+				op.Result = tensor.BF16
+				return op
+			})
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			m := op.(backend.MatMulDequant).MatMul
@@ -40,6 +44,6 @@ func matMulColumns(op backend.MatMul, b tensor.Shape) int {
 // single column.
 func refDequantColumns(sums []int64, n int, sx, sw, out *tensor.Tensor) {
 	for i, s := range sums {
-		out.F32()[i] = float32(int32(s)) * (sx.F32()[0] * scale(sw, i%n))
+		Set(out, i, float64(float32(int32(s))*(sx.F32()[0]*scale(sw, i%n))))
 	}
 }

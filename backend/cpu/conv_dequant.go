@@ -24,10 +24,15 @@ func bindDequant(b *Backend, g convShape, c backend.Collect, out, in []*tensor.T
 	if out[0] == nil && found == nil {
 		return idle, nil
 	}
+	if out[0] != nil && out[0].DType() == tensor.BF16 {
+		return newCodeConv(b, g, in[0], in[3], ints(in, 2), nil, func(p codeProduct) accEpilogue {
+			return dequantEpilogue(p, nil, out[0].BF16(), reals(in, 1), reals(in, 4), reals(in, 5), nil)
+		})
+	}
 	y := f32Of(out[0], g.rows()*g.o)
 	collected := newBlockCollector(b, c, found, y, g.rows(), g.o)
 	return newCodeConv(b, g, in[0], in[3], ints(in, 2), nil, func(p codeProduct) accEpilogue {
-		return dequantEpilogue(p, y, reals(in, 1), reals(in, 4), reals(in, 5), collected)
+		return dequantEpilogue(p, y, nil, reals(in, 1), reals(in, 4), reals(in, 5), collected)
 	})
 }
 
@@ -39,8 +44,9 @@ type dequantColumns struct {
 }
 
 // dequantEpilogue stores float32(acc) * (sx * sw[c]) + bias[c], and has m,
-// unless it is nil, look at that.
-func dequantEpilogue(p codeProduct, y, sx, sw, bias []float32, m *blockCollector) accEpilogue {
+// unless it is nil, look at that. Instead of y half may be given, to which it
+// is rounded.
+func dequantEpilogue(p codeProduct, y []float32, half []tensor.BFloat16, sx, sw, bias []float32, m *blockCollector) accEpilogue {
 	scale, shift := make([]float32, p.cols+codes.Wrap), make([]float32, p.cols+codes.Wrap)
 	add := make([]int32, p.cols+codes.Wrap)
 	e := accEpilogue{
@@ -63,6 +69,9 @@ func dequantEpilogue(p codeProduct, y, sx, sw, bias []float32, m *blockCollector
 			return nil
 		},
 		finish: func(b gemm.IntBlock) { codes.DequantizeBlock(y, b, add, scale, shift, p.cols) },
+	}
+	if half != nil {
+		e.finish = func(b gemm.IntBlock) { codes.DequantizeBlockBF16(half, b, add, scale, shift, p.cols) }
 	}
 	if m != nil {
 		m.join(&e, p, dequantColumns{add, scale, shift})

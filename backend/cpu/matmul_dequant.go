@@ -12,7 +12,7 @@ func init() {
 		}
 		s := newMatMulShape(op.(backend.MatMulDequant).MatMul, in[0].Shape(), in[3].Shape())
 		return newCodeMatMul(b, s, in[0], in[3], ints(in, 2), ints(in, 5), func(p codeProduct) accEpilogue {
-			return dequantEpilogue(p, out[0].F32(), reals(in, 1), reals(in, 4), nil, nil)
+			return dequantEpilogue(p, out[0].F32(), out[0].BF16(), reals(in, 1), reals(in, 4), nil, nil)
 		})
 	}})
 }

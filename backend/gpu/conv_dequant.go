@@ -32,5 +32,14 @@ func dequantSupports(op backend.Op, in []tensor.Spec) bool {
 // bindDequant launches a layer with inputs cx, sx, zx, cw, sw, bias? and a
 // real result.
 func bindDequant(k *build, g geometry, out, in []*Buffer) error {
+	k.halfResults(out)
 	return bindCodeConv(k, g, codeRule{}, out, codeInputs{x: in[0], sx: in[1], zx: in[2], w: in[3], sw: in[4], bias: codeAt(in, 5)})
+}
+
+// halfResults takes the kernels of the module that round results to bf16, if
+// those are what is wanted.
+func (k *build) halfResults(out []*Buffer) {
+	if len(out) > 0 && out[0] != nil && out[0].spec.DType == tensor.BF16 {
+		k.module += "_bf16"
+	}
 }

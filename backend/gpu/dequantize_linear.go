@@ -20,6 +20,6 @@ func init() {
 				zero = in[2]
 			}
 			name := map[tensor.DType]string{tensor.I8: "dequantize_linear_i8", tensor.U8: "dequantize_linear_u8", tensor.I32: "dequantize_linear_i32"}[in[0].spec.DType]
-			return k.launch(name, k.elementwise(q.n), out[0], in[0], in[1], zero, int64(q.n), int32(q.layout.Channels), int64(q.layout.Inner))
+			return k.launch(ofReals(name, out[0]), k.elementwise(q.n), out[0], in[0], in[1], zero, int64(q.n), int32(q.layout.Channels), int64(q.layout.Inner))
 		}})
 }

@@ -40,6 +40,8 @@ var movements = []movement{
 	{"qlinear_add", backend.QLinearAdd{Scheme: quant.Int8()}, specs(tensor.I8, -1, tensor.F32, 1, tensor.I32, 1, tensor.I8, -1, tensor.F32, 1, tensor.I32, 1, tensor.F32, 1, tensor.I32, 1), 2, 1.125},
 	{"sgd", backend.SGD{Momentum: 0.9}, specs(tensor.F32, -1, tensor.F32, -1, tensor.F32, -1, tensor.F32, 1), 12, 8},
 	{"adam", backend.Adam{Beta1: 0.9, Beta2: 0.99, Eps: 1e-8}, specs(tensor.F32, -1, tensor.F32, -1, tensor.F32, -1, tensor.F32, -1, tensor.F32, 1, tensor.I64, 1), 16, 12},
+	{"dequantize_linear_i8_bf16", backend.DequantizeLinear{Scheme: quant.Int8(), Result: tensor.BF16}, specs(tensor.I8, -1, tensor.F32, 1, tensor.I32, 1), 1, 2},
+	{"dynamic_quantize_rows_bf16", backend.DynamicQuantizeRows{}, []tensor.Spec{tensor.Of(tensor.BF16, 64, movementElements/64)}, 2, 1},
 	{"quantize_linear_bf16", backend.QuantizeLinear{Scheme: quant.Int8()}, specs(tensor.BF16, -1, tensor.F32, 1, tensor.I32, 1), 2, 1.125},
 	{"fake_quant_bf16", backend.FakeQuant{Scheme: quant.Int8()}, specs(tensor.BF16, -1, tensor.F32, 1, tensor.I32, 1), 2, 2.125},
 	{"ste_grad_bf16", backend.STEGrad{}, specs(tensor.BF16, -1, tensor.B1, -1), 2.125, 2},
