@@ -84,7 +84,7 @@ func TestKernels(t *testing.T) {
 	require.Equal(t, []string{"a", "b_2"}, Kernels(".visible .entry a(\n)\n{}\n.entry b_2 ()\n{}"))
 	text, _, err := Load("fake_quant", 75)
 	require.NoError(t, err)
-	require.ElementsMatch(t, []string{"fake_quant", "ste_grad"}, Kernels(text))
+	require.ElementsMatch(t, []string{"fake_quant", "fake_quant_bf16", "ste_grad", "ste_grad_bf16"}, Kernels(text))
 }
 
 func TestTarget(t *testing.T) {
