@@ -33,7 +33,7 @@ func (k *build) codesAsBF16() bool {
 // a kind, "conv" or "matmul", with tiles of a side and left elements x.
 func (k *build) codeKernel(kind string, side int, x *Buffer) (module, name string) {
 	name = k.tileName(side, x)
-	if !k.codesAsBF16() || strings.HasSuffix(k.module, "_bf16") { // Results of bf16 have no kernels of their own there.
+	if !k.codesAsBF16() || k.halves() {
 		return k.module, name
 	}
 	return codeBF16Module, kind + "_" + resultsOf(k.module) + strings.TrimPrefix(name, k.module)

@@ -48,7 +48,7 @@ type wgmmaProduct struct {
 // be, "mma" for never.
 func (k *build) newWGMMA(in codeInputs, m, n, depth, count int) *wgmmaProduct {
 	choice := os.Getenv("GOQAT_GPU_INT8")
-	if !k.code.has(wgmmaModule) || choice == "mma" || choice == "bf16" || k.codesAsBF16() {
+	if !k.code.has(wgmmaModule) || choice == "mma" || choice == "bf16" || k.codesAsBF16() || k.halves() {
 		return nil
 	}
 	if depth == 0 || depth%16 != 0 || in.x.ptr%16 != 0 || in.w.ptr%16 != 0 {

@@ -3,6 +3,8 @@
 package gpu
 
 import (
+	"strings"
+
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/tensor"
 )
@@ -43,3 +45,7 @@ func (k *build) halfResults(out []*Buffer) {
 		k.module += "_bf16"
 	}
 }
+
+// halves reports whether the module's results are bf16: those have kernels of
+// mma.sync alone, and none of vendors.
+func (k *build) halves() bool { return strings.HasSuffix(k.module, "_bf16") }
