@@ -312,6 +312,9 @@ func writeQuantize(e *emit) error {
 
 func writeDequantize(e *emit) error {
 	op := e.n.Op.(backend.DequantizeLinear)
+	if op.Result == tensor.BF16 {
+		return unsupportedf("a dequantized result of bfloat16: cast a float32 one")
+	}
 	codes := e.n.In[0]
 	p := e.paramsOf(1, 2, op.Scheme)
 	if codes.Init() != nil {
