@@ -23,5 +23,5 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cp csrc/*.cuh csrc/sim/test/*.cu "$tmp"
 python3 scripts/cuda-ptx.py "$nvidia/cuda_nvrtc/lib/libnvrtc.so.12" "$tmp" "$tmp/ptx"
-python3 scripts/cuda-resources.py "$nvidia/cuda_nvcc/bin/ptxas" "$(echo "$nvidia"/*/bin/nvdisasm)" "$tmp/ptx" >/dev/null
+python3 scripts/cuda-resources.py --faulty-wgmma "$nvidia/cuda_nvcc/bin/ptxas" "$(echo "$nvidia"/*/bin/nvdisasm)" "$tmp/ptx" >/dev/null
 echo "the assembler takes the test kernels"

@@ -22,8 +22,11 @@ type blockCollector struct {
 	c     int
 	tiles func() int
 	whole *channelMoments // reads y at the end
-	ends  *clampedEnds    // the same, for the ends
-	body  func(from, to int)
+	// held from heldAt on is the memory of whole in the run in progress.
+	held   *scratch
+	heldAt int
+	ends   *clampedEnds // the same, for the ends
+	body   func(from, to int)
 
 	columns dequantColumns
 	total   []float64 // [3, c]: shift, and the sums of all tiles
@@ -93,6 +96,7 @@ func (m *blockCollector) plan() int {
 		return n * m.c * (16 + 8 + 4 + 4)
 	case m.what == backend.CollectMoments:
 		m.whole = newChannelMoments(m.b, m.y, m.c)
+		return m.whole.workspace()
 	default:
 		size := max(65536, (len(m.y)+extremeParts-1)/extremeParts)
 		m.ends = newClampedEnds(len(m.y), size, float32(math.Inf(-1)), float32(math.Inf(1)))
@@ -104,6 +108,7 @@ func (m *blockCollector) plan() int {
 // begin takes the memory of a run.
 func (m *blockCollector) begin(memory *scratch, at int) {
 	if m.byTile == 0 {
+		m.held, m.heldAt = memory, at
 		return
 	}
 	n := m.byTile * m.c
@@ -155,7 +160,7 @@ func (m *blockCollector) end() {
 			m.moments[2*m.c+j], m.moments[3*m.c+j] = math.Inf(1), math.Inf(-1)
 		}
 	case m.byTile == 0:
-		m.whole.run(func(sum, square []float64, least, most []float32) {
+		m.whole.runIn(m.held, m.heldAt, func(sum, square []float64, least, most []float32) {
 			for j := range m.c {
 				m.set(j, float64(m.whole.shift[j]), sum[j], square[j], least[j], most[j])
 			}
