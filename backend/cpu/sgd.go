@@ -78,10 +78,14 @@ func sgdVectors(op backend.SGD, in []*tensor.Tensor) (begin func(), update func(
 	p, g, v, rate, moving := in[0].F32(), in[1].F32(), optional[float32](in, 2), in[3].F32(), optional[float32](in, 4)
 	fixed := float32(decimal(op.Momentum))
 	f := codes.SGDFactors{Decay: float32(decimal(op.WeightDecay)), Nesterov: op.Nesterov}
+	var last, exact float32 // The momentum, and its decimal, which is found anew when it changes.
 	begin = func() {
 		f.Rate, f.Momentum = rate[0], fixed
 		if moving != nil {
-			f.Momentum = float32(decimal(moving[0]))
+			if moving[0] != last {
+				last, exact = moving[0], float32(decimal(moving[0]))
+			}
+			f.Momentum = exact
 		}
 	}
 	return begin, func(lo, hi int) {

@@ -12,6 +12,7 @@ import (
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/gpu"
 	"github.com/goqat/goqat/graph"
+	_ "github.com/goqat/goqat/op" // Shapes of results.
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
