@@ -18,3 +18,8 @@ func (AdamQuantizeWeight) OpName() string { return "adam_quantize_weight" }
 
 // Updates maps the outputs to their inputs.
 func (AdamQuantizeWeight) Updates(out int) int { return [8]int{6, 7, 8, 0, 2, 3, -1, -1}[out&7] }
+
+// Quantizing returns [AdamQuantizeWeight], which takes the six inputs of Adam.
+func (o Adam) Quantizing(r quant.Rule, s quant.Scheme) (Op, int) {
+	return AdamQuantizeWeight{Adam: o, Rule: r, Scheme: s}, 6
+}

@@ -19,3 +19,8 @@ func (SGDQuantizeWeight) OpName() string { return "sgd_quantize_weight" }
 
 // Updates maps the outputs to their inputs.
 func (SGDQuantizeWeight) Updates(out int) int { return [8]int{5, 6, 7, 0, 2, -1, -1, -1}[out&7] }
+
+// Quantizing returns [SGDQuantizeWeight], which takes five inputs of SGD.
+func (o SGD) Quantizing(r quant.Rule, s quant.Scheme) (Op, int) {
+	return SGDQuantizeWeight{SGD: o, Rule: r, Scheme: s}, 5
+}

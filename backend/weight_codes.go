@@ -15,3 +15,14 @@ type WeightCodes struct {
 
 // OpName returns "weight_codes".
 func (WeightCodes) OpName() string { return "weight_codes" }
+
+// WeightOptimizer is an optimizer of a parameter, input 0, that can make the
+// codes of the new contents, too.
+type WeightOptimizer interface {
+	Updater
+	// Quantizing returns the operation that does both. Its inputs are those of
+	// the optimizer, of which there are so many, absent ones included, then
+	// codes, least and greatest; its outputs are these three, then those of the
+	// optimizer.
+	Quantizing(r quant.Rule, s quant.Scheme) (op Op, inputs int)
+}

@@ -1,8 +1,6 @@
 package op
 
 import (
-	"slices"
-
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/tensor"
@@ -16,27 +14,17 @@ type codedWeight struct {
 	codes            []graph.Value // codes, least, greatest in the new graph
 }
 
-// withCodes returns the optimizer op that makes codes too, where there is one.
-func withCodes(op backend.Op, q backend.QuantizeWeight) (backend.Op, bool) {
-	switch o := op.(type) {
-	case backend.SGD:
-		return backend.SGDQuantizeWeight{SGD: o, Rule: q.Rule, Scheme: q.Scheme}, true
-	case backend.Adam:
-		return backend.AdamQuantizeWeight{Adam: o, Rule: q.Rule, Scheme: q.Scheme}, true
+// withCodes returns the operation of optimizer u that makes codes too, and
+// those of its inputs that u has: absent ones at the end are there.
+func withCodes(u *graph.Node, q backend.QuantizeWeight) (backend.Op, []graph.Value, bool) {
+	o, ok := u.Op.(backend.WeightOptimizer)
+	if !ok {
+		return nil, nil, false
 	}
-	return nil, false
-}
-
-// updateInputs returns the inputs of n, an optimizer, as those of its op that
-// makes codes begin: absent ones at the end are there.
-func updateInputs(n *graph.Node) []graph.Value {
-	in := slices.Clone(n.In)
-	if _, ok := n.Op.(backend.SGD); ok {
-		for len(in) < 5 {
-			in = append(in, graph.Value{})
-		}
-	}
-	return in
+	op, inputs := o.Quantizing(q.Rule, q.Scheme)
+	in := make([]graph.Value, inputs)
+	copy(in, u.In)
+	return op, in, true
 }
 
 // fuseOptimizer lets optimizers make the codes of their parameters for the
@@ -71,8 +59,7 @@ func fuseOptimizer(g *graph.Graph, supports graph.Supports) (*graph.Graph, error
 			}
 			c.Codes(n.Out[0])
 		default:
-			op, _ := withCodes(n.Op, w.quantize.Op.(backend.QuantizeWeight))
-			in := updateInputs(n)
+			op, in, _ := withCodes(n, w.quantize.Op.(backend.QuantizeWeight))
 			for i, v := range in {
 				in[i] = c.Value(v)
 			}
@@ -121,7 +108,7 @@ func codedWeights(g *graph.Graph, supports graph.Supports) []*codedWeight {
 		}
 		n, u := qs[0], us[0]
 		q := n.Op.(backend.QuantizeWeight)
-		op, ok := withCodes(u.Op, q)
+		op, taken, ok := withCodes(u, q)
 		_, masked := last[n.Out[1].ID()]
 		codes := n.Out[0].ID()
 		if !ok || u.In[0] != p || !q.Inside() || masked || outputs[codes] || outputs[n.Out[1].ID()] || last[codes] >= place[u] || place[n] >= place[u] {
@@ -129,7 +116,7 @@ func codedWeights(g *graph.Graph, supports graph.Supports) []*codedWeight {
 		}
 		made := []tensor.Spec{n.Out[0].Spec(), n.Out[2].Spec(), n.Out[3].Spec()}
 		var in, adopted []tensor.Spec
-		for _, v := range updateInputs(u) {
+		for _, v := range taken {
 			in = append(in, v.Spec())
 		}
 		for _, v := range n.In[1:] {

@@ -21,11 +21,13 @@ type blockCollector struct {
 	rows  int
 	c     int
 	tiles func() int
-	whole *channelMoments // reads y at the end
-	// held from heldAt on is the memory of whole in the run in progress.
+
+	// What reads y at the end: moments, in the memory held from heldAt on, or
+	// ends.
+	whole  *channelMoments
 	held   *scratch
 	heldAt int
-	ends   *clampedEnds // the same, for the ends
+	ends   *clampedEnds
 	body   func(from, to int)
 
 	columns dequantColumns

@@ -40,13 +40,8 @@ func optimizerOf(r *rand.Rand, op backend.Op, shape ...int) []*tensor.Tensor {
 
 // withCodes returns op that makes codes too.
 func withCodes(op backend.Op, rule quant.Rule, s quant.Scheme) backend.Op {
-	switch o := op.(type) {
-	case backend.SGD:
-		return backend.SGDQuantizeWeight{SGD: o, Rule: rule, Scheme: s}
-	case backend.Adam:
-		return backend.AdamQuantizeWeight{Adam: o, Rule: rule, Scheme: s}
-	}
-	return nil
+	coded, _ := op.(backend.WeightOptimizer).Quantizing(rule, s)
+	return coded
 }
 
 func clones(in []*tensor.Tensor) []*tensor.Tensor {

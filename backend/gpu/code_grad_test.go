@@ -59,13 +59,16 @@ func rounded(p backend.GradPrecision, v, scale float32) float32 {
 }
 
 // hostRounds reports whether the CPU has products of bfloat16.
-func hostRounds() bool {
+func hostRounds() bool { return hostProducts() != "portable" }
+
+// hostProducts returns the instruction set of the CPU's products of bfloat16.
+func hostProducts() string {
 	for _, k := range cpu.KernelISAs() {
 		if k.Family == "bfloat16 product" {
-			return k.ISA != "portable"
+			return k.ISA
 		}
 	}
-	return false
+	return "portable"
 }
 
 // TestGradRounding: gradients times scales are rounded to bfloat16 once, with

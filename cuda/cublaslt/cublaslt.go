@@ -17,10 +17,10 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"unsafe"
 
 	"github.com/goqat/goqat/cuda"
+	"github.com/goqat/goqat/cuda/internal/library"
 )
 
 // Sentinel errors, to be tested with errors.Is.
@@ -58,27 +58,13 @@ func (l *Library) String() string { return fmt.Sprintf("cuBLASLt %s (%s)", l.Ver
 // Version returns the form "12.4.5".
 func (l *Library) Version() string { return fmt.Sprintf("%d.%d.%d", l.Major, l.Minor, l.Patch) }
 
-var opened struct {
-	sync.Mutex
-	by map[string]func() (*Library, error)
-}
+var opened library.Opened[*Library]
 
 // Open opens the library that the environment variable [Env] names, or else
 // the latest that the loader finds; once, for the life of the process. Its
 // errors are [ErrMissing] and [ErrTooOld] and say what to do.
 func Open() (*Library, error) {
-	named := os.Getenv(Env)
-	opened.Lock()
-	f := opened.by[named]
-	if f == nil {
-		f = sync.OnceValues(func() (*Library, error) { return find(named) })
-		if opened.by == nil {
-			opened.by = map[string]func() (*Library, error){}
-		}
-		opened.by[named] = f
-	}
-	opened.Unlock()
-	return f()
+	return opened.Open(os.Getenv(Env), find)
 }
 
 func find(named string) (*Library, error) {

@@ -18,10 +18,10 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"unsafe"
 
 	"github.com/goqat/goqat/cuda"
+	"github.com/goqat/goqat/cuda/internal/library"
 )
 
 // Sentinel errors, to be tested with errors.Is.
@@ -56,10 +56,7 @@ func (l *Library) String() string { return fmt.Sprintf("cuDNN %s (%s)", l.Versio
 // Version returns the form "9.1.0".
 func (l *Library) Version() string { return fmt.Sprintf("%d.%d.%d", l.Major, l.Minor, l.Patch) }
 
-var opened struct {
-	sync.Mutex
-	by map[string]func() (*Library, error)
-}
+var opened library.Opened[*Library]
 
 // Open opens libcudnn.so.9, or the library that the environment variable [Env]
 // names; once, for the life of the process. Its errors are [ErrMissing] and
@@ -69,17 +66,7 @@ func Open() (*Library, error) {
 	if name == "" {
 		name = soname
 	}
-	opened.Lock()
-	f := opened.by[name]
-	if f == nil {
-		f = sync.OnceValues(func() (*Library, error) { return load(name) })
-		if opened.by == nil {
-			opened.by = map[string]func() (*Library, error){}
-		}
-		opened.by[name] = f
-	}
-	opened.Unlock()
-	return f()
+	return opened.Open(name, load)
 }
 
 func load(name string) (*Library, error) {
