@@ -10,8 +10,13 @@ const (
 	CollectNothing Collect = iota
 	// CollectMoments adds moments float64 [4, channels]: the mean, the
 	// variance (the mean of squares about the mean), the least and the
-	// greatest number of each channel; 0, 0, +Inf, -Inf of no number. A NaN in
-	// a channel makes its mean and variance NaN.
+	// greatest number of each channel; 0, 0, +Inf, -Inf of no number. They
+	// come from exact sums over the integers that become the result, as
+	// [CodeMoments.Of] says to the bit, so they have the same bits on every
+	// device: mean and variance are those before the result is rounded to
+	// float32. Where a channel has a number that is not finite they are NaN.
+	// Layers whose sums may be too large for that do not collect moments
+	// ([CollectsMoments]).
 	CollectMoments
 	// CollectEnds adds ends float32 [2]: the least and the greatest number,
 	// NaN both when there is a NaN, +Inf and -Inf when there is no number.

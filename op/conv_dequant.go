@@ -56,6 +56,9 @@ func inferDequant(in []tensor.Spec, y tensor.Shape, c backend.Collect, result te
 	switch c {
 	case backend.CollectNothing:
 	case backend.CollectMoments:
+		if !backend.CollectsMoments(x, w) {
+			err = errors.Join(err, fmt.Errorf("op: sums of %d products of codes are too large to collect moments of: read the result", innerProduct(w.Shape)))
+		}
 		out = append(out, tensor.Of(tensor.F64, 4, o))
 	case backend.CollectEnds:
 		out = append(out, tensor.Of(tensor.F32, 2))

@@ -95,3 +95,21 @@ func TestCollectInModels(t *testing.T) {
 		assert.Equal(t, want, collecting(f), model)
 	}
 }
+
+// TestCollectFits: no layer collects moments of sums beyond the bound.
+func TestCollectFits(t *testing.T) {
+	const most = backend.MostCollected / 255 / 128
+	for k, fits := range map[int]bool{most: true, most + 1: false} {
+		of := func(o backend.Collector, x, w tensor.Spec) {
+			in := []tensor.Spec{x, tensor.Of(tensor.F32, 1), tensor.Of(tensor.I32, 1), w, tensor.Of(tensor.F32, 1)}
+			for _, c := range []backend.Collect{backend.CollectNothing, backend.CollectEnds, backend.CollectMoments} {
+				_, err := graph.Lookup(o.OpName()).Infer(o.Collecting(c), in)
+				want := fits || c != backend.CollectMoments
+				assert.Equal(t, want, err == nil, "%v of %d: %v", c, k, err)
+				assert.Equal(t, want, cpu.New().Supports(o.Collecting(c), in...), "%v of %d", c, k)
+			}
+		}
+		of(backend.GemmDequant{}, tensor.Of(tensor.U8, 3, k), tensor.Of(tensor.I8, 2, k))
+		of(backend.ConvDequant{}, tensor.Of(tensor.I8, 1, 1, k, 1), tensor.Of(tensor.I8, 2, 1, k, 1))
+	}
+}

@@ -8,10 +8,19 @@ import (
 )
 
 func init() {
-	register(backend.ConvDequant{}, kernel{supports: codesAt(0, 3), bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+	register(backend.ConvDequant{}, kernel{supports: dequantSupports, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		o := op.(backend.ConvDequant)
 		return bindDequant(b, newConvShape(o.Conv, in[0].Shape(), in[3].Shape()), o.Collect, out, in)
 	}})
+}
+
+// dequantSupports wants codes, and sums that moments can be collected of.
+func dequantSupports(op backend.Op, in []tensor.Spec) bool {
+	if !codesAt(0, 3)(op, in) {
+		return false
+	}
+	c, ok := op.(backend.Collector)
+	return !ok || c != c.Collecting(backend.CollectMoments) || backend.CollectsMoments(in[0], in[3])
 }
 
 // bindDequant prepares a layer with inputs cx, sx, zx, cw, sw, bias? and a

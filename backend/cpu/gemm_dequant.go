@@ -6,7 +6,7 @@ import (
 )
 
 func init() {
-	register(backend.GemmDequant{}, kernel{supports: codesAt(0, 3), bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
+	register(backend.GemmDequant{}, kernel{supports: dequantSupports, bind: func(b *Backend, op backend.Op, out, in []*tensor.Tensor) (func() error, error) {
 		return bindDequant(b, newGemmShape(in[0].Shape(), in[3].Shape()), op.(backend.GemmDequant).Collect, out, in)
 	}})
 }
