@@ -6,6 +6,9 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/goqat/goqat/backend/cpu/internal/isa"
 )
 
 // The worker goroutines of the process. A parallel call offers its tiles to
@@ -29,6 +32,7 @@ type job struct {
 	left     atomic.Int64
 	refs     atomic.Int32
 	done     chan struct{}
+	isDone   func() bool // that done holds something
 	fault    atomic.Pointer[workerFault]
 }
 
@@ -46,10 +50,55 @@ func startPool() {
 }
 
 func worker() {
-	for j := range pool.jobs {
+	for {
+		j := nextJob()
 		j.work()
 		j.release()
 	}
+}
+
+// spinTime is how long a goroutine looks for what it waits for before it
+// sleeps. Kernels of a step follow each other within microseconds, and to wake
+// a thread takes 10 to 100 of them.
+const spinTime = 50 * time.Microsecond
+
+// spin calls look until it is true or the time is over, and returns what look
+// returned last. Other goroutines get their turn in between.
+func spin(look func() bool) bool {
+	if runtime.GOMAXPROCS(0) > runtime.NumCPU() { // The one waited for may need this CPU.
+		return look()
+	}
+	for begin := time.Now(); ; runtime.Gosched() {
+		for range 16 {
+			if look() {
+				return true
+			}
+			isa.Relax()
+		}
+		if time.Since(begin) > spinTime {
+			return false
+		}
+	}
+}
+
+func jobWaits() bool { return len(pool.jobs) > 0 }
+
+// nextJob returns the next job that is offered.
+func nextJob() *job {
+	for spin(jobWaits) {
+		select {
+		case j := <-pool.jobs:
+			return j
+		default: // Another worker has it.
+		}
+	}
+	return <-pool.jobs
+}
+
+// wait returns when all tiles are done.
+func (j *job) wait() {
+	spin(j.isDone)
+	<-j.done
 }
 
 func (j *job) work() {
@@ -114,6 +163,7 @@ func parallel(n, grain int, body func(lo, hi int)) {
 	case j = <-pool.free:
 	default:
 		j = &job{done: make(chan struct{}, 1)}
+		j.isDone = func() bool { return len(j.done) > 0 }
 	}
 	j.body, j.n, j.grain, j.tiles = body, n, grain, int64(tiles)
 	j.next.Store(0)
@@ -129,7 +179,7 @@ func parallel(n, grain int, body func(lo, hi int)) {
 		}
 	}
 	j.work()
-	<-j.done
+	j.wait()
 	f := j.fault.Load()
 	j.release()
 	if f != nil {

@@ -1,0 +1,6 @@
+//go:build arm64 && !purego
+
+package isa
+
+// relax is YIELD.
+func relax()
