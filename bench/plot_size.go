@@ -61,6 +61,10 @@ type labeledPoints []labeledPoint
 
 const pointRadius = 4.5
 
+// widerFont is how much wider than the font that labels are measured by that
+// of a viewer may be.
+const widerFont = 1.2
+
 // Plot implements plot.Plotter. Each label goes to the first place around its
 // point where it covers no other label and no point, with a line back to the
 // point when it is not beside it.
@@ -81,7 +85,7 @@ func (ps labeledPoints) Plot(c draw.Canvas, p *plot.Plot) {
 	labels := make([]placed, len(ps))
 	for i, q := range ps {
 		at := vg.Point{X: x(q.x), Y: y(q.y)}
-		w := style.Width(q.label)
+		w := style.Width(q.label) * widerFont
 		box, near := place(at, w, height, c.Rectangle, taken)
 		labels[i] = placed{box, near}
 		taken = append(taken, box)
