@@ -27,6 +27,7 @@ func init() {
 			list = append(list, t)
 		}
 		r := k.member.rank.NewReduce(list, o.Overlap)
+		k.k.r.collective = true
 		k.onRelease(r.Free)
 		k.command(r.Command())
 		return nil

@@ -97,9 +97,25 @@ func (g *group) Close() error {
 	<-g.ended
 	for _, c := range g.ranks {
 		c.q.Drain()
+		c.releaseCollective() // NCCL waits for these graphs.
 		c.member = nil
 	}
 	return g.n.Close()
+}
+
+// releaseCollective releases the recorded steps that have collective operations.
+func (b *Backend) releaseCollective() {
+	b.mu.Lock()
+	var rs []*resources
+	for r := range b.owned {
+		if r.collective && r.graph != nil {
+			rs = append(rs, r)
+		}
+	}
+	b.mu.Unlock()
+	for _, r := range rs {
+		r.release()
+	}
 }
 
 // called adds to an error the call of NCCL that failed.

@@ -386,3 +386,34 @@ func TestRanksResume(t *testing.T) {
 	run(dir, false, true)
 	require.Equal(t, want, run(dir, true, false))
 }
+
+// TestGroupOfRecordedSteps: NCCL waits for graphs with its operations before a
+// communicator ends, so an abort does not wait, and the group gives the graphs
+// back itself.
+func TestGroupOfRecordedSteps(t *testing.T) {
+	for name, end := range map[string]func(g backend.Group){
+		"abort": func(g backend.Group) { g.Abort(errors.New("no more")) },
+		"close": func(backend.Group) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bs := simDevices(t, 2)
+			g := joined(t, bs)
+			var ks [2]backend.Kernel
+			for i, b := range bs {
+				_, k := reduceOf(t, b, backend.AllReduce{}, normal(100))
+				var err error
+				ks[i], err = b.Record([]backend.Kernel{k})
+				require.NoError(t, err)
+			}
+			for _, err := range both(bs, ks[:]...) {
+				require.NoError(t, err)
+			}
+			end(g)
+			require.NoError(t, g.Close())
+			require.Zero(t, cudasim.CountCollectives().Live)
+			for _, k := range ks {
+				require.ErrorContains(t, k.Run(context.Background()), "was released")
+			}
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/gpu/internal/choices"
@@ -121,6 +122,9 @@ func (b *Backend) newBound(op backend.Op, in []tensor.Spec) *bound {
 
 // Run appends the commands to the queue.
 func (k *bound) Run(context.Context) error {
+	if k.r.gone.Load() {
+		return fmt.Errorf("%v was released: bind it anew", k)
+	}
 	if k.nan {
 		k.b.flags.raise()
 	}
@@ -142,15 +146,19 @@ func (k *bound) String() string {
 type resources struct {
 	b     *Backend
 	once  sync.Once
+	gone  atomic.Bool
 	args  []*cuda.Args
 	graph *cuda.Graph
 	flag  int
+	// collective says that there are operations of a group.
+	collective bool
 	// more is what a kernel file needs released, such as a plan of a library.
 	more []func()
 }
 
 func (r *resources) release() {
 	r.once.Do(func() {
+		r.gone.Store(true)
 		for _, a := range r.args {
 			a.Free()
 		}

@@ -26,6 +26,7 @@ func (b *Backend) Record(step []backend.Kernel) (backend.Kernel, error) {
 			return nil, fmt.Errorf("gpu: a kernel of another backend in a step: %w", backend.ErrUnsupported)
 		}
 		r.nan = r.nan || k.nan
+		r.r.collective = r.r.collective || k.r.collective
 		r.uses = append(r.uses, k.uses...)
 		r.cmds = append(r.cmds, k.cmds...)
 		for range k.cmds {

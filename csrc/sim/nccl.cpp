@@ -34,7 +34,9 @@ struct Ranks {
   uint64_t met = 0;
   bool aborted = false;
   int async = success;
-  int code = 0;  // of a mismatch
+  int left = 0;        // communicators
+  int persistent = 0;  // operations in graphs
+  int code = 0;        // of a mismatch
   std::string message;
   goqatsim_collectives counts{};
 };
@@ -43,7 +45,14 @@ struct CollectiveCall {
   std::shared_ptr<Ranks> meeting;
   int rank;
   std::vector<Reduce> list;
-  uint64_t kernels;  // executed when it was issued; none in a graph
+  uint64_t kernels = 0;  // executed when it was issued; none in a graph
+
+  CollectiveCall(std::shared_ptr<Ranks> m, bool graph) : meeting(std::move(m)) {
+    if (graph) kernels = none, meeting->persistent++;
+  }
+  ~CollectiveCall() {
+    if (kernels == none && --meeting->persistent == 0) settled.notify_all();
+  }
 };
 
 }  // namespace sim
@@ -108,11 +117,10 @@ int submit_group(ncclComm* c, CUstream h, std::vector<Reduce> list) {
   if (!s || s->device != c->device) return say(invalid_argument, "nccl: a stream of another device");
   Work w;
   w.kind = Work::collective;
-  w.meet = std::make_shared<CollectiveCall>();
-  w.meet->meeting = c->meeting;
+  w.meet = std::make_shared<CollectiveCall>(c->meeting, capturing(s));
   w.meet->rank = c->rank;
   w.meet->list = std::move(list);
-  w.meet->kernels = capturing(s) ? none : kernels_of(c->device);
+  if (!capturing(s)) w.meet->kernels = kernels_of(c->device);
   totals.issued++;
   if (CUresult r = submit(s, std::move(w))) return say(unhandled_cuda, "nccl: CUDA error " + std::to_string((int)r));
   return success;
@@ -123,6 +131,16 @@ int submit_group(ncclComm* c, CUstream h, std::vector<Reduce> list) {
 int result(CUresult e) { return (int)e < 8 ? (int)e : unhandled_cuda; }
 
 bool known(ncclComm* c) { return comms.find(c) != comms.end(); }
+
+// give_back ends a communicator. As with NCCL, the last of the process waits
+// until no graph has an operation of theirs any more, for ever if need be.
+void give_back(ncclComm* c) {
+  auto m = c->meeting;
+  comms.erase(c);
+  if (--m->left > 0) return;
+  if (m->persistent) note("nccl: the end of a communicator waits for graphs with its operations");
+  while (m->persistent) settled.wait(big);
+}
 
 }  // namespace
 
@@ -190,7 +208,7 @@ int ncclCommInitAll(ncclComm** out, int n, const int* devices) {
       if (devices[i] == devices[j]) return say(invalid_usage, "nccl: duplicate GPU detected: device " + std::to_string(devices[i]));
   }
   auto m = std::make_shared<Ranks>();
-  m->n = n;
+  m->n = m->left = n;
   m->here.resize((size_t)n);
   for (int i = 0; i < n; i++) {
     auto c = std::make_unique<ncclComm>();
@@ -203,7 +221,9 @@ int ncclCommInitAll(ncclComm** out, int n, const int* devices) {
 
 int ncclCommDestroy(ncclComm* c) {
   NCCL_API(ignores_sticky);
-  return comms.erase(c) ? success : say(invalid_argument, "nccl: no such communicator");
+  if (!known(c)) return say(invalid_argument, "nccl: no such communicator");
+  give_back(c);
+  return success;
 }
 
 // One rank's abort is the end of the meeting: the others never come together.
@@ -213,7 +233,7 @@ int ncclCommAbort(ncclComm* c) {
   if (!known(c)) return say(invalid_argument, "nccl: no such communicator");
   c->meeting->aborted = true;
   settled.notify_all();
-  comms.erase(c);
+  give_back(c);
   return success;
 }
 

@@ -254,9 +254,11 @@ CUresult end_capture(const std::shared_ptr<Stream>& s, Nodes* out) {
   bool whole = joined.size() == c->nodes.size();
   for (Stream* o : c->streams) o->capture.reset(), o->tail.clear();
   c->over = true;
+  // Events may hold the capture on; the graph alone has the nodes.
+  Nodes nodes = std::move(c->nodes);
   if (c->broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
   if (!whole) return CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
-  *out = c->nodes;
+  *out = std::move(nodes);
   return CUDA_SUCCESS;
 }
 

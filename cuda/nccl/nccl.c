@@ -63,13 +63,9 @@ CUresult goqat_nccl_close_events(goqat_nccl_rank *r) {
   return a ? a : b;
 }
 
-int goqat_nccl_destroy(goqat_nccl_rank *r) {
-  return __atomic_exchange_n(&r->gone, 1, __ATOMIC_SEQ_CST) ? GOQAT_NCCL_SUCCESS : f.destroy(r->comm);
-}
-
-int goqat_nccl_abort(goqat_nccl_rank *r) {
-  return __atomic_exchange_n(&r->gone, 1, __ATOMIC_SEQ_CST) ? GOQAT_NCCL_SUCCESS : f.abort(r->comm);
-}
+int goqat_nccl_leave(goqat_nccl_rank *r) { return !__atomic_exchange_n(&r->gone, 1, __ATOMIC_SEQ_CST); }
+int goqat_nccl_destroy(goqat_nccl_rank *r) { return f.destroy(r->comm); }
+int goqat_nccl_abort(goqat_nccl_rank *r) { return f.abort(r->comm); }
 
 // code is what the queue takes a result for: faults of the machine end the use
 // of the device in this process.

@@ -13,7 +13,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/goqat/goqat/cuda"
@@ -115,6 +117,8 @@ type Group struct {
 	ranks []*Rank
 	mu    sync.Mutex
 	cause error // Of the abort.
+	// aborting ends when NCCL has given the communicators back.
+	aborting sync.WaitGroup
 }
 
 // Rank is one device of a group: its communicator, and a stream for
@@ -176,7 +180,8 @@ func driver(call string, r C.CUresult) error {
 func (g *Group) Rank(i int) *Rank { return g.ranks[i] }
 
 // Abort ends all operations of all ranks, those that wait on the devices too.
-// It may be called while other threads wait for their devices.
+// It may be called while other threads wait for their devices, and does not
+// wait itself: NCCL's abort ends when graphs with its operations are released.
 func (g *Group) Abort(cause error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -185,7 +190,35 @@ func (g *Group) Abort(cause error) {
 	}
 	g.cause = fmt.Errorf("nccl: %w: %w", ErrAborted, cause)
 	for _, k := range g.ranks {
-		C.goqat_nccl_abort(k.r)
+		if C.goqat_nccl_leave(k.r) == 0 {
+			continue
+		}
+		r := k.r
+		g.aborting.Go(func() { C.goqat_nccl_abort(r) })
+	}
+}
+
+// lostWait is how long Close waits for an abort where a device is lost, whose
+// driver may never give graphs back.
+const lostWait = 2 * time.Second
+
+// aborted waits for the end of an abort, and reports whether it came.
+func (g *Group) aborted() bool {
+	lost := slices.ContainsFunc(g.ranks, func(k *Rank) bool { return k.c.Lost() != nil })
+	if !lost {
+		g.aborting.Wait()
+		return true
+	}
+	end := make(chan struct{})
+	go func() {
+		g.aborting.Wait()
+		close(end)
+	}()
+	select {
+	case <-end:
+		return true
+	case <-time.After(lostWait):
+		return false
 	}
 }
 
@@ -225,7 +258,8 @@ func (k *Rank) Fault() error {
 	return fault("ncclAllReduce", k.r.result)
 }
 
-// Close releases the communicators. Nothing may be running.
+// Close releases the communicators. Nothing may be running, and graphs with
+// operations of the group must have been released: NCCL waits for that.
 func (g *Group) Close() error {
 	var errs []error
 	g.mu.Lock()
@@ -233,16 +267,21 @@ func (g *Group) Close() error {
 		g.cause = fmt.Errorf("nccl: %w: the group is closed", ErrAborted)
 	}
 	g.mu.Unlock()
+	ended := g.aborted()
 	for _, k := range g.ranks {
 		if k.r == nil {
 			continue
 		}
-		errs = append(errs, fault("ncclCommDestroy", C.goqat_nccl_destroy(k.r)))
+		if C.goqat_nccl_leave(k.r) != 0 {
+			errs = append(errs, fault("ncclCommDestroy", C.goqat_nccl_destroy(k.r)))
+		}
 		errs = append(errs, k.c.Do(func() error { return driver("cuEventDestroy", C.goqat_nccl_close_events(k.r)) }))
 		if k.q != nil {
 			errs = append(errs, k.q.Close())
 		}
-		C.free(unsafe.Pointer(k.r))
+		if ended { // Else the abort still has it.
+			C.free(unsafe.Pointer(k.r))
+		}
 		k.r = nil
 	}
 	return errors.Join(errs...)

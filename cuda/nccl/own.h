@@ -57,6 +57,10 @@ typedef struct {
 
 CUresult goqat_nccl_events(goqat_nccl_rank *r);
 CUresult goqat_nccl_close_events(goqat_nccl_rank *r);
+// goqat_nccl_leave ends the rank's operations that come; 0 if they had ended
+// before. goqat_nccl_destroy and goqat_nccl_abort may then be called once. Both
+// return when no graph has operations of the communicators any more.
+int goqat_nccl_leave(goqat_nccl_rank *r);
 int goqat_nccl_destroy(goqat_nccl_rank *r);
 int goqat_nccl_abort(goqat_nccl_rank *r);
 
