@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/data"
@@ -119,9 +120,11 @@ type trainer struct {
 	// ranks are the devices; the first has state.
 	ranks []*rank
 	group backend.Group // nil for one device.
-	micro int           // Samples at a time and device, all unless they do not fit.
-	phase int
-	eval  *evaluator
+	// hands are the goroutines of the ranks, running those of the step.
+	hands, running sync.WaitGroup
+	micro          int // Samples at a time and device, all unless they do not fit.
+	phase          int
+	eval           *evaluator
 
 	step    int64
 	lossSum float64 // of this epoch
@@ -335,23 +338,6 @@ func (t *trainer) one(ctx context.Context, b *data.Batch) (StepInfo, error) {
 	t.step++
 	t.lossSum += loss
 	return StepInfo{Step: t.step, Total: t.total, Epoch: int((t.step - 1) / t.perEp), Loss: loss, Rate: rate}, nil
-}
-
-// setInput gives a batch to the model's input, whatever the shape it takes
-// the samples in.
-func setInput(ctx context.Context, p *program.Program, x *tensor.Tensor) error {
-	v, ok := p.Graph().Lookup(InputName)
-	if !ok {
-		return fmt.Errorf("train: the model has no input %q", InputName)
-	}
-	if !v.Shape().Equal(x.Shape()) {
-		y, err := x.Reshape(v.Shape()...)
-		if err != nil {
-			return fmt.Errorf("train: the model's input: %w", err)
-		}
-		x = y
-	}
-	return p.SetInput(ctx, InputName, x)
 }
 
 // phaseAt returns the index of the phase that a step is in.

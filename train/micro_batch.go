@@ -128,8 +128,7 @@ func (t *trainer) compileRanks(ctx context.Context, mode graph.Mode) error {
 	for i, r := range t.ranks {
 		u, err := t.c.compileUnit(ctx, t.g, mode, r.state, t.o.Memory, t.micro, i)
 		if err == nil && t.o.Teacher != nil && r.teacher == nil {
-			r.teacher, err = program.Compile(ctx, t.o.Teacher, program.Options{Backend: r.state.Backend(), Mode: graph.EvalFloat, Batch: t.micro})
-			if err != nil {
+			if err = r.compileTeacher(ctx, t.o.Teacher, t.micro); err != nil {
 				u.close()
 				err = fmt.Errorf("train: teacher: %w", err)
 			}
@@ -143,47 +142,17 @@ func (t *trainer) compileRanks(ctx context.Context, mode graph.Mode) error {
 	return nil
 }
 
-// step runs the step on the rank's part of batch b and returns the loss, the
-// mean over its samples.
-func (r *rank) step(ctx context.Context, x, y *tensor.Tensor) (float64, error) {
-	u := r.unit
-	if u.parts == 1 {
-		return r.part(ctx, x, y)
+// compileTeacher compiles the model that the rank's learns from.
+func (r *rank) compileTeacher(ctx context.Context, g *graph.Graph, batch int) error {
+	p, err := program.Compile(ctx, g, program.Options{Backend: r.state.Backend(), Mode: graph.EvalFloat, Batch: batch})
+	if err != nil {
+		return err
 	}
-	micro := x.Shape()[0] / u.parts
-	var sum float64
-	for i := range u.parts {
-		px, py, err := samples(x, y, i*micro, (i+1)*micro)
-		if err != nil {
-			return 0, err
-		}
-		loss, err := r.part(ctx, px, py)
-		if err != nil {
-			return 0, err
-		}
-		sum += loss
+	out, err := p.Output(OutputName)
+	if err != nil {
+		p.Close()
+		return err
 	}
-	return sum / float64(u.parts), u.update.Run(ctx)
-}
-
-// samples returns those from lo to hi, of which labels may be missing.
-func samples(x, y *tensor.Tensor, lo, hi int) (px, py *tensor.Tensor, err error) {
-	if px, err = x.View(lo, hi); err != nil {
-		return nil, nil, err
-	}
-	if y != nil {
-		py, err = y.View(lo, hi)
-	}
-	return px, py, err
-}
-
-func (r *rank) part(ctx context.Context, x, y *tensor.Tensor) (float64, error) {
-	if err := r.feed(ctx, x, y); err != nil {
-		return 0, err
-	}
-	if err := r.unit.prog.Run(ctx); err != nil {
-		return 0, err
-	}
-	err := r.unit.prog.ReadOutput(ctx, lossName, r.loss)
-	return float64(r.loss.F32()[0]), err
+	r.teacher, r.answer = p, tensor.New(out.Spec())
+	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/data"
@@ -19,7 +18,21 @@ type rank struct {
 	state   *program.State
 	unit    *unit
 	teacher *program.Program
+	answer  *tensor.Tensor // The teacher's.
 	loss    *tensor.Tensor
+	parts   map[partKey]part
+
+	// tasks are the steps of a rank that is not the first: a goroutine of its
+	// own does them, as long as the training. value and err are the result.
+	tasks chan task
+	value float64
+	err   error
+}
+
+// task is a rank's part of a step.
+type task struct {
+	ctx context.Context
+	b   *data.Batch
 }
 
 // join makes the backends of the ranks a group and gives all the values of the
@@ -37,6 +50,15 @@ func (t *trainer) join(ctx context.Context) error {
 		return fmt.Errorf("train: %d devices: %w", len(bs), err)
 	}
 	t.group = g
+	for i, r := range t.ranks[1:] {
+		r.tasks = make(chan task)
+		t.hands.Go(func() {
+			for k := range r.tasks {
+				t.stepOf(i+1, k)
+				t.running.Done()
+			}
+		})
+	}
 	return t.share(ctx)
 }
 
@@ -56,8 +78,14 @@ func (t *trainer) share(ctx context.Context) error {
 	return nil
 }
 
-// part dissolves the group.
+// part ends the goroutines of the ranks and dissolves the group.
 func (t *trainer) part() {
+	for _, r := range t.ranks {
+		if r.tasks != nil {
+			close(r.tasks)
+		}
+	}
+	t.hands.Wait()
 	if t.group != nil {
 		_ = t.group.Close()
 	}
@@ -66,7 +94,7 @@ func (t *trainer) part() {
 func (t *trainer) closeUnits() {
 	for _, r := range t.ranks {
 		r.unit.close()
-		r.unit = nil
+		r.unit, r.parts = nil, nil
 	}
 }
 
@@ -84,47 +112,46 @@ func (t *trainer) write(ctx context.Context, name string, v *tensor.Tensor) erro
 // the loss, the mean over all samples. When a rank fails, so do the others,
 // which would wait for it for ever; the error is that of the first.
 func (t *trainer) runRanks(ctx context.Context, b *data.Batch) (float64, error) {
+	k := task{ctx, b}
+	t.running.Add(len(t.ranks) - 1)
+	for _, r := range t.ranks[1:] {
+		r.tasks <- k
+	}
+	t.stepOf(0, k)
+	t.running.Wait()
 	if len(t.ranks) == 1 {
-		return t.ranks[0].step(ctx, b.X, b.Y)
+		return t.ranks[0].value, t.ranks[0].err
 	}
-	share := t.c.Batch / len(t.ranks)
-	losses, errs := make([]float64, len(t.ranks)), make([]error, len(t.ranks))
-	var all sync.WaitGroup
-	for i, r := range t.ranks {
-		all.Go(func() {
-			x, y, err := samples(b.X, b.Y, i*share, (i+1)*share)
-			if err == nil {
-				losses[i], err = r.step(ctx, x, y)
-			}
-			if err != nil {
-				errs[i] = err
-				t.group.Abort(fmt.Errorf("device %d of %d failed", i, len(t.ranks)))
-			}
-		})
-	}
-	all.Wait()
-	if err := cause(errs); err != nil {
+	if err := t.cause(); err != nil {
 		return 0, err
 	}
 	var sum float64
-	for _, l := range losses {
-		sum += l
+	for _, r := range t.ranks {
+		sum += r.value
 	}
 	return sum / float64(len(t.ranks)), nil
 }
 
+// stepOf does a step on rank i.
+func (t *trainer) stepOf(i int, k task) {
+	r, share := t.ranks[i], t.c.Batch/len(t.ranks)
+	if r.value, r.err = r.step(k.ctx, k.b, i*share, (i+1)*share); r.err != nil && t.group != nil {
+		t.group.Abort(fmt.Errorf("device %d of %d failed", i, len(t.ranks)))
+	}
+}
+
 // cause returns the error of the rank that failed of itself, with its number,
 // a lost device before all else, as only a fresh process goes on then.
-func cause(errs []error) error {
+func (t *trainer) cause() error {
 	best, rank := -1, 0
-	for i, err := range errs {
+	for i, r := range t.ranks {
 		k := 0
 		switch {
-		case err == nil:
+		case r.err == nil:
 			continue
-		case errors.Is(err, backend.ErrLost):
+		case errors.Is(r.err, backend.ErrLost):
 			k = 2
-		case !errors.Is(err, backend.ErrAborted):
+		case !errors.Is(r.err, backend.ErrAborted):
 			k = 1
 		}
 		if k > best {
@@ -134,7 +161,7 @@ func cause(errs []error) error {
 	if best < 0 {
 		return nil
 	}
-	return fmt.Errorf("device %d of %d: %w", rank, len(errs), errs[rank])
+	return fmt.Errorf("device %d of %d: %w", rank, len(t.ranks), t.ranks[rank].err)
 }
 
 // checkRanks returns an error unless all ranks have the same bits: a checkpoint
@@ -150,32 +177,4 @@ func (t *trainer) checkRanks(ctx context.Context, name string, want *tensor.Tens
 		}
 	}
 	return nil
-}
-
-// feed copies samples to the inputs of the training program, and of the
-// teacher, whose answer is an input too.
-func (r *rank) feed(ctx context.Context, x, label *tensor.Tensor) error {
-	p := r.unit.prog
-	if err := setInput(ctx, p, x); err != nil {
-		return err
-	}
-	if r.c.Loss != "reconstruction" {
-		if err := p.SetInput(ctx, labelName, label); err != nil {
-			return err
-		}
-	}
-	if r.teacher == nil {
-		return nil
-	}
-	if err := setInput(ctx, r.teacher, x); err != nil {
-		return err
-	}
-	if err := r.teacher.Run(ctx); err != nil {
-		return fmt.Errorf("teacher: %w", err)
-	}
-	y, err := r.teacher.OutputTensor(ctx, OutputName)
-	if err != nil {
-		return err
-	}
-	return p.SetInput(ctx, teachName, y)
 }

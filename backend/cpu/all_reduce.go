@@ -45,7 +45,8 @@ type group struct {
 	here  []*collective // What each rank that has come wants.
 	come  int
 	met   uint64
-	err   error
+	err   error // Of an abort, or a mismatch.
+	apart bool  // err is a mismatch.
 	// Of the meeting under way: what is reduced by all workers at a time.
 	tensor int
 	body   func(lo, hi int)
@@ -109,7 +110,9 @@ func (g *group) meet(rank int, r *collective) error {
 	g.come++
 	mine := g.met
 	if g.come == len(g.ranks) {
-		if g.err = g.match(); g.err == nil {
+		if g.err = g.match(); g.err != nil {
+			g.apart = true
+		} else {
 			for g.tensor = range r.in {
 				n := r.in[g.tensor].Numel()
 				parallel(n, grainFor(n, len(g.ranks)), g.body)
@@ -127,8 +130,7 @@ func (g *group) meet(rank int, r *collective) error {
 	if g.met != mine {
 		// An abort that came behind the meeting is for the next one, a fault
 		// of it for this.
-		var m *matchError
-		if errors.As(g.err, &m) {
+		if g.apart {
 			return g.err
 		}
 		return nil
@@ -136,20 +138,16 @@ func (g *group) meet(rank int, r *collective) error {
 	return g.err
 }
 
-// matchError says how operations that met differ.
-type matchError struct{ text string }
-
-func (e *matchError) Error() string { return "cpu: all_reduce: ranks do not match: " + e.text }
-
+// match returns how operations that meet differ, nil when they do not.
 func (g *group) match() error {
 	a := g.here[0]
 	for i, b := range g.here[1:] {
 		if a.op != b.op || len(a.in) != len(b.in) {
-			return &matchError{fmt.Sprintf("rank 0 has %+v of %d tensors, rank %d %+v of %d", a.op, len(a.in), i+1, b.op, len(b.in))}
+			return fmt.Errorf("cpu: all_reduce: ranks do not match: rank 0 has %+v of %d tensors, rank %d %+v of %d", a.op, len(a.in), i+1, b.op, len(b.in))
 		}
 		for k := range a.in {
 			if s, t := a.in[k].Spec(), b.in[k].Spec(); !s.Equal(t) {
-				return &matchError{fmt.Sprintf("tensor %d is %v on rank 0 and %v on rank %d", k, s, t, i+1)}
+				return fmt.Errorf("cpu: all_reduce: ranks do not match: tensor %d is %v on rank 0 and %v on rank %d", k, s, t, i+1)
 			}
 		}
 	}
