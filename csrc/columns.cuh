@@ -42,6 +42,8 @@ __device__ __forceinline__ void column_chunk(double* parts, i64 rows, i64 chunk,
 template <int count>
 __device__ __forceinline__ double column_total(const double* parts, int chunks, int columns, int i, int column) {
   double s = 0;
+  // Loads of several chunks on their way at a time.
+#pragma unroll 8
   for (int c = 0; c < chunks; c++) s += parts[((i64)c * count + i) * columns + column];
   return s;
 }

@@ -56,6 +56,7 @@ extern "C" __global__ void __launch_bounds__(256) lsq_grad_scale(float* dscale, 
   int c = blockIdx.x * blockDim.x + threadIdx.x;
   if (c >= channels) return;
   double s = 0;
+#pragma unroll 16
   for (int i = 0; i < chunks; i++) s += parts[(i64)i * channels + c];
   dscale[c] = (float)(s * factor);
 }

@@ -46,12 +46,14 @@ __device__ __forceinline__ void observe_all_columns(u32* ends, const X* x, i64 r
   if (column >= columns) return;
   float least = __uint_as_float(0x7f800000u), most = -least;
   u32 nan = 0;
-  i64 end = min(((i64)blockIdx.y + 1) * row_chunk, rows);
-  for (i64 r = (i64)blockIdx.y * row_chunk; r < end; r++) {
-    float v = to_float(x[r * columns + column]);
-    nan += v != v;
-    least = v < least ? v : least;
-    most = v > most ? v : most;
+  for (i64 from = (i64)blockIdx.y * row_chunk; from < rows; from += (i64)gridDim.y * row_chunk) {
+    i64 end = min(from + row_chunk, rows);
+    for (i64 r = from; r < end; r++) {
+      float v = to_float(x[r * columns + column]);
+      nan += v != v;
+      least = v < least ? v : least;
+      most = v > most ? v : most;
+    }
   }
   int c = (int)(column / inner);
   atomicMin(ends + c, ordered(least));

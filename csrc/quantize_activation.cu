@@ -129,11 +129,22 @@ extern "C" __global__ void __launch_bounds__(256) quantize_activation_finish(flo
   coefficients[2 * columns + j] = (float)(-a * sum / n);
 }
 
-// quantize_activation_scale is one block: the gradient of the scale.
-extern "C" __global__ void quantize_activation_scale(float* dscale, const double* parts, int chunks, int columns, double factor) {
+// quantize_activation_scale is one block: the gradient of the scale. A thread
+// has a column, as there are many loads, and the first adds them up in order.
+extern "C" __global__ void __launch_bounds__(256) quantize_activation_scale(float* dscale, const double* parts, int chunks, int columns, double factor) {
+  SHARED(double, totals, [256]);
   double s = 0;
-  for (int j = 0; j < columns; j++) s += column_total<3>(parts, chunks, columns, 2, j);
-  dscale[0] = (float)(s * factor);
+  for (int from = 0; from < columns; from += blockDim.x) {
+    int j = from + (int)threadIdx.x, here = min(columns - from, (int)blockDim.x);
+    if (j < columns) totals[threadIdx.x] = column_total<3>(parts, chunks, columns, 2, j);
+    __syncthreads();
+    if (threadIdx.x == 0) {
+#pragma unroll 8
+      for (int i = 0; i < here; i++) s += totals[i];
+    }
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) dscale[0] = (float)(s * factor);
 }
 
 // coefficients null: dx = d.

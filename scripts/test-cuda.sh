@@ -36,3 +36,5 @@ GOQAT_GPU_CHECK_TINY=1 GOQAT_GPU_CHECK_PYTHON=none GOQAT_GPU_CHECK_TESTS='Events
 env=$(scripts/cuda-env.sh packages13) || { status=$?; exit $status; }
 eval "$env"
 go vet -tags cuda ./cuda/...
+# Built with them it runs with the oldest driver that knows the kernels.
+GOQAT_SIM_DRIVER=12020 go test -count=1 -tags cuda ./cuda -run 'Event'

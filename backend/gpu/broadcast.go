@@ -3,6 +3,8 @@
 package gpu
 
 import (
+	"math"
+
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/cuda"
 	"github.com/goqat/goqat/tensor"
@@ -75,7 +77,7 @@ func newBroadcast(a, b tensor.Shape) (w broadcast, ok bool) {
 		if to[d] == 1 {
 			continue
 		}
-		if n > 0 && sa[d] == w.a[n-1]*w.dims[n-1] && sb[d] == w.b[n-1]*w.dims[n-1] {
+		if n > 0 && sa[d] == w.a[n-1]*w.dims[n-1] && sb[d] == w.b[n-1]*w.dims[n-1] && w.dims[n-1]*to[d] <= math.MaxInt32 {
 			w.dims[n-1] *= to[d]
 			continue
 		}

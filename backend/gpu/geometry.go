@@ -46,10 +46,10 @@ func gemmGeometry(x, w tensor.Shape) geometry {
 // leading returns the product of all dimensions but the last.
 func leading(s tensor.Shape) int { return s[:len(s)-1].Numel() }
 
-func (g *geometry) rows() int { return int(g.N * g.OH * g.OW) }
+func (g *geometry) rows() int { return int(g.N) * int(g.OH) * int(g.OW) }
 
 // taps is the length of the sums.
-func (g *geometry) taps() int { return int(g.KH * g.KW * g.CG) }
+func (g *geometry) taps() int { return int(g.KH) * int(g.KW) * int(g.CG) }
 
 // structure returns the bytes of a structure of numbers as kernels take it.
 func structure(v any) []byte {

@@ -5,6 +5,7 @@ package gpu
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -74,6 +75,9 @@ func (b *Backend) Bind(op backend.Op, out, in []backend.Buffer) (backend.Kernel,
 	}
 	ti, err := devices(in)
 	if err != nil {
+		return fault(err)
+	}
+	if err := checkSizes(slices.Concat(to, ti)...); err != nil {
 		return fault(err)
 	}
 	def := kernels[op.OpName()]
@@ -205,6 +209,9 @@ func (k *build) launch(name string, l cuda.Launch, args ...any) error {
 func (k *build) launchFrom(module, name string, l cuda.Launch, args ...any) error {
 	if l.Grid.X <= 0 {
 		return nil // Nothing to compute: the driver refuses an empty grid.
+	}
+	if l.Grid.X > math.MaxInt32 || l.Grid.Y > maxGridYZ || l.Grid.Z > maxGridYZ {
+		return fmt.Errorf("gpu: kernel %s: %d x %d x %d blocks are more than a device runs: %w", name, l.Grid.X, l.Grid.Y, l.Grid.Z, backend.ErrUnsupported)
 	}
 	f, params, err := k.code.function(module, name)
 	if err != nil {
@@ -352,6 +359,30 @@ func (k *build) flag(cause error) (cuda.Ptr, error) {
 		k.k.r.flag = i
 	}
 	return k.flags.address(k.k.r.flag), nil
+}
+
+// maxGridYZ is how many blocks a grid may have in its second and third
+// dimension.
+const maxGridYZ = 65535
+
+// checkSizes returns an error for tensors whose dimensions, or whose rows, 32
+// bits do not count: kernels hold indices of elements in 64 bits, and these in 32.
+func checkSizes(bs ...*Buffer) error {
+	for _, x := range bs {
+		if x == nil || x.numel() <= math.MaxInt32 {
+			continue
+		}
+		s, rows := x.spec.Shape, 1
+		for i, d := range s {
+			if i < len(s)-1 {
+				rows *= d
+			}
+			if d > math.MaxInt32 || rows > math.MaxInt32 {
+				return fmt.Errorf("gpu: %v has 2^31 or more rows, or elements of one dimension: %w", x.spec, backend.ErrUnsupported)
+			}
+		}
+	}
+	return nil
 }
 
 // threads is the block size of elementwise kernels.

@@ -55,7 +55,7 @@ func observeEnds(k *build, x *Buffer, l quant.Layout, bad cuda.Ptr) (cuda.Ptr, e
 	default:
 		columns := c * l.Inner
 		grid := perChannel(columns)
-		grid.Grid.Y = (l.Outer + rows - 1) / rows
+		grid.Grid.Y = min((l.Outer+rows-1)/rows, maxGridYZ)
 		err = k.launchFrom(module, ofReals("observe_columns", x), grid, ends, x, int64(l.Outer), int64(columns), int32(c), int64(l.Inner), bad)
 	}
 	if err != nil {

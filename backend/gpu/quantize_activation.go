@@ -90,7 +90,7 @@ func bindQuantizeActivationGrad(k *build, op backend.Op, out, in []*Buffer) erro
 			}
 		}
 		if o.Learn && out[1] != nil {
-			if err := k.launch("quantize_activation_scale", single, out[1], parts, int32(c.chunks), int32(c.columns), quant.LSQFactor(n, hi)); err != nil {
+			if err := k.launch("quantize_activation_scale", oneBlock, out[1], parts, int32(c.chunks), int32(c.columns), quant.LSQFactor(n, hi)); err != nil {
 				return err
 			}
 		}

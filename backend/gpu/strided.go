@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/goqat/goqat/cuda"
@@ -13,12 +14,9 @@ import (
 // may have.
 const stridedDims = tensor.MaxRank
 
-// stridedCopy launches the copy of the elements of shape s, of so many bytes,
-// by kernels of csrc/strided.cuh. Neighbouring dimensions that both sides walk
-// as one are joined.
-func stridedCopy(k *build, name string, dst, src cuda.Ptr, bytes int, s tensor.Shape, to, from []int) error {
-	var dims [stridedDims]int32
-	var d, f [stridedDims]int64
+// walkOf joins neighbouring dimensions of shape s that both sides walk as one:
+// dimensions innermost first, unused ones 1, and the strides of both.
+func walkOf(s tensor.Shape, to, from []int) (dims [stridedDims]int32, d, f [stridedDims]int64) {
 	n := 0
 	for i := range dims {
 		dims[i] = 1
@@ -27,13 +25,20 @@ func stridedCopy(k *build, name string, dst, src cuda.Ptr, bytes int, s tensor.S
 		if s[i] == 1 {
 			continue
 		}
-		if n > 0 && int64(to[i]) == d[n-1]*int64(dims[n-1]) && int64(from[i]) == f[n-1]*int64(dims[n-1]) {
+		if n > 0 && int64(to[i]) == d[n-1]*int64(dims[n-1]) && int64(from[i]) == f[n-1]*int64(dims[n-1]) && int(dims[n-1])*s[i] <= math.MaxInt32 {
 			dims[n-1] *= int32(s[i])
 			continue
 		}
 		dims[n], d[n], f[n] = int32(s[i]), int64(to[i]), int64(from[i])
 		n++
 	}
+	return dims, d, f
+}
+
+// stridedCopy launches the copy of the elements of shape s, of so many bytes,
+// by kernels of csrc/strided.cuh.
+func stridedCopy(k *build, name string, dst, src cuda.Ptr, bytes int, s tensor.Shape, to, from []int) error {
+	dims, d, f := walkOf(s, to, from)
 	count := s.Numel()
 	args := []any{dst, src, int64(count)}
 	for _, v := range dims {

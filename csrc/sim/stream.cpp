@@ -442,6 +442,9 @@ CUresult cuEventElapsedTime(float* ms, CUevent a, CUevent b) {
   *ms = (float)(y->time - x->time);
   return CUDA_SUCCESS;
 }
-CUresult cuEventElapsedTime_v2(float* ms, CUevent a, CUevent b) { return cuEventElapsedTime(ms, a, b); }
+// Drivers before CUDA 12.8 lack it.
+CUresult cuEventElapsedTime_v2(float* ms, CUevent a, CUevent b) {
+  return driver_version() < 12080 ? (CUresult)36 : cuEventElapsedTime(ms, a, b);  // CUDA_ERROR_CALL_REQUIRES_NEWER_DRIVER
+}
 
 }  // extern "C"
