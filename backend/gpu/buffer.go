@@ -21,7 +21,14 @@ type Buffer struct {
 	spec tensor.Spec
 	mem  *memory
 	ptr  cuda.Ptr
+	// frozen: the contents stay; zero says whether they are zero bits.
+	frozen atomic.Bool
+	zero   atomic.Int32
 }
+
+// Freeze declares that the contents will not change any more, so that the
+// choice of a kernel may depend on them.
+func (x *Buffer) Freeze() { x.frozen.Store(true) }
 
 // Spec returns type and shape.
 func (x *Buffer) Spec() tensor.Spec { return x.spec }

@@ -47,6 +47,7 @@ type vendorLibrary struct {
 	err     error // Why it cannot be used.
 	machine choices.Machine
 	known   map[string]choices.Entry
+	refused map[string]bool // Candidates that round otherwise, by identity.
 	warm    map[string]bool // Keys whose code the device has loaded.
 }
 
@@ -59,9 +60,9 @@ type vendorWork interface {
 	key(k *build) string
 	// candidates returns what the library offers for it.
 	candidates(k *build) ([]choices.Choice, error)
-	// bind launches a candidate with all that it needs, and returns the
-	// command that is the library's own.
-	bind(k *build, c choices.Choice, out []*Buffer) (cuda.Command, error)
+	// bind launches a candidate with all that it needs, and returns commands by
+	// which the library loads its code; they write to temporary memory alone.
+	bind(k *build, c choices.Choice, out []*Buffer) ([]cuda.Command, error)
 }
 
 func (v *vendor) init(c *cuda.Context) {
@@ -95,7 +96,7 @@ func (v *vendor) open(name string) *vendorLibrary {
 	}
 	l := v.libs[name]
 	if l == nil {
-		l = &vendorLibrary{known: map[string]choices.Entry{}, warm: map[string]bool{}}
+		l = &vendorLibrary{known: map[string]choices.Entry{}, refused: map[string]bool{}, warm: map[string]bool{}}
 		if v.libs == nil {
 			v.libs = map[string]*vendorLibrary{}
 		}
@@ -152,6 +153,9 @@ func (v *vendor) read(l *vendorLibrary) {
 	for _, e := range es {
 		if e.Machine == l.machine {
 			l.known[e.Key] = e
+			for _, id := range e.Refused {
+				l.refused[id] = true
+			}
 		}
 	}
 }
@@ -159,6 +163,9 @@ func (v *vendor) read(l *vendorLibrary) {
 // keep remembers what was measured, in the file, too.
 func (v *vendor) keep(l *vendorLibrary, e choices.Entry) {
 	l.known[e.Key], l.warm[e.Key] = e, true
+	for _, id := range e.Refused {
+		l.refused[id] = true
+	}
 	for _, w := range e.Wrong {
 		v.note(fmt.Sprintf("wrong results, not used: %s, %s", w, e.Key))
 	}

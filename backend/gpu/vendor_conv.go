@@ -73,8 +73,8 @@ type imageFrame struct {
 	Flip                                           uint32
 }
 
-func (v *vendorConv) bind(k *build, c choices.Choice, out []*Buffer) (cuda.Command, error) {
-	fail := func(err error) (cuda.Command, error) { return cuda.Command{}, err }
+func (v *vendorConv) bind(k *build, c choices.Choice, out []*Buffer) ([]cuda.Command, error) {
+	fail := func(err error) ([]cuda.Command, error) { return nil, err }
 	id, err := hex.DecodeString(c.Algorithm)
 	if err != nil || len(id) != 1 {
 		return fail(fmt.Errorf("gpu: algorithm %q of %s", c.Algorithm, c.Library))
@@ -132,5 +132,5 @@ func (v *vendorConv) bind(k *build, c choices.Choice, out []*Buffer) (cuda.Comma
 		return fail(err)
 	}
 	p.end()
-	return command, nil
+	return []cuda.Command{command}, nil
 }

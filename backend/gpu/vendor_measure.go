@@ -28,16 +28,18 @@ const vendorMargin = 0.98
 func (v *vendorProduct) candidates(k *build) ([]choices.Choice, error) {
 	var cs []choices.Choice
 	for _, o := range cublaslt.Orders(k.arch()) {
-		p := cublaslt.Product{Order: o, M: v.m, N: up(v.n, o.Multiple()), K: up(v.k, o.Multiple())}
-		as, err := k.vendor.lt.Algorithms(p, vendorWorkspace)
-		if errors.Is(err, cublaslt.ErrUnsupported) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range as {
-			cs = append(cs, choices.Choice{Library: vendorLt, Order: int(o), Algorithm: hex.EncodeToString(a.ID[:]), Workspace: a.Workspace})
+		for _, r := range v.results(k, o) {
+			p := cublaslt.Product{Order: o, Result: r, M: v.m, N: up(v.n, o.Multiple()), K: up(v.k, o.Multiple())}
+			as, err := k.vendor.lt.Algorithms(p, vendorWorkspace)
+			if errors.Is(err, cublaslt.ErrUnsupported) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			for _, a := range as {
+				cs = append(cs, choices.Choice{Library: vendorLt, Order: int(o), Form: formOf(r), Algorithm: hex.EncodeToString(a.ID[:]), Workspace: a.Workspace})
+			}
 		}
 	}
 	return cs, nil
@@ -69,13 +71,14 @@ func (k *build) vendorChoice(v vendorWork) (*choices.Choice, error) {
 		// What the file says must be what the library offers: its number is
 		// not to be had from anywhere else.
 		i := slices.IndexFunc(cs, func(c choices.Choice) bool {
-			return c.Library == e.Choice.Library && c.Order == e.Choice.Order && c.Algorithm == e.Choice.Algorithm
+			return c.ID() == e.Choice.ID()
 		})
-		if i >= 0 {
+		if i >= 0 && !l.refused[cs[i].ID()] {
 			return &cs[i], nil
 		}
 	}
-	m := &measurement{k: k, key: key}
+	m := &measurement{k: k, key: key, refused: l.refused}
+	m.prover, _ = v.(prover)
 	defer m.release()
 	e, err = m.run(cs)
 	switch {
@@ -92,10 +95,19 @@ func (k *build) vendorChoice(v vendorWork) (*choices.Choice, error) {
 	return &e.Choice, nil
 }
 
+// prover is work of which a library rounds results itself. prove returns, by
+// the identity of candidates, in how many bytes theirs differ on data made for
+// that.
+type prover interface {
+	prove(m *measurement, own *bound, cs []choices.Choice) (map[string]uint32, error)
+}
+
 // measurement is the comparison of all that can compute something.
 type measurement struct {
 	k          *build
 	key        string
+	prover     prover          // Nil where results cannot be rounded otherwise.
+	refused    map[string]bool // Candidates that no shape may have.
 	in         []*Buffer
 	want, got  []*Buffer
 	memory     []*memory
@@ -130,7 +142,7 @@ func (m *measurement) release() {
 	}
 }
 
-// prepare makes operands of the operation's types, and places for two results.
+// prepare takes memory for the operands of the operation and for two results.
 func (m *measurement) prepare() error {
 	var err error
 	if m.start, err = m.k.c.NewEvent(); err != nil {
@@ -139,18 +151,12 @@ func (m *measurement) prepare() error {
 	if m.end, err = m.k.c.NewEvent(); err != nil {
 		return err
 	}
-	r := rand.New(rand.NewPCG(uint64(len(m.key)), 1))
 	for _, x := range m.k.in {
 		y, err := m.take(x)
 		if err != nil {
 			return err
 		}
 		m.in = append(m.in, y)
-		if y != nil {
-			if err := m.fill(y, r); err != nil {
-				return err
-			}
-		}
 	}
 	for _, x := range m.k.out {
 		for _, to := range []*[]*Buffer{&m.want, &m.got} {
@@ -166,6 +172,27 @@ func (m *measurement) prepare() error {
 		return err
 	}
 	m.memory, m.count = append(m.memory, mem), mem.p
+	return nil
+}
+
+// operands writes operands of the operation's types; scales and zero points that
+// are constants are the operation's own.
+func (m *measurement) operands() error {
+	r := rand.New(rand.NewPCG(uint64(len(m.key)), 1))
+	for i, y := range m.in {
+		if y == nil {
+			continue
+		}
+		err := error(nil)
+		if x := m.k.in[i]; x.frozen.Load() && !x.spec.DType.Code() {
+			err = m.k.q.Add(m, cuda.Copy(y.ptr, x.ptr, x.spec.Bytes()))
+		} else {
+			err = m.fill(y, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -290,10 +317,22 @@ func (m *measurement) run(cs []choices.Choice) (choices.Entry, error) {
 		return e, err
 	}
 	defer func() { own.r.release() }() // So that it lives until then: commands do not keep it.
-	if err := m.k.q.Try(m, own.cmds...); err != nil {
+	forced := m.k.vendor.force != ""
+	differ := map[string]uint32{}
+	if m.prover != nil && !forced {
+		if differ, err = m.prover.prove(m, own, m.unknown(cs)); err != nil {
+			return e, err
+		}
+	}
+	again := func() error {
+		if err := m.operands(); err != nil {
+			return err
+		}
+		return m.k.q.Try(m, own.cmds...)
+	}
+	if err := again(); err != nil {
 		return e, err
 	}
-	forced := m.k.vendor.force != ""
 	best := time.Duration(math.MaxInt64)
 	if !forced {
 		if best, err = m.fastest(own.cmds); err != nil {
@@ -302,7 +341,33 @@ func (m *measurement) run(cs []choices.Choice) (choices.Entry, error) {
 		e.Nanoseconds, e.OwnNanoseconds = int64(best), int64(best)
 		best = time.Duration(float64(best) * vendorMargin)
 	}
+	wrongs := func(i int, why string) {
+		if c := cs[i]; len(e.Wrong) < choices.MostWrong {
+			e.Wrong = append(e.Wrong, fmt.Sprintf("%s, number %d of order %d%s: %s", c.Library, i, c.Order, to(c.Form), why))
+		}
+	}
 	for i, c := range cs {
+		if m.refused[c.ID()] {
+			wrongs(i, "refused at another shape")
+			continue
+		}
+		if m.prover != nil && forced && c.Form != "" { // Only until one is right.
+			if differ, err = m.prover.prove(m, own, cs[i:i+1]); err != nil {
+				return e, err
+			}
+			if err := again(); err != nil {
+				return e, err
+			}
+		}
+		if n, proven := differ[c.ID()]; n > 0 {
+			wrongs(i, proofText(n))
+			if len(e.Refused) < choices.MostWrong {
+				e.Refused = append(e.Refused, c.ID())
+			}
+			continue
+		} else if c.Form != "" && !proven {
+			continue // It does not run.
+		}
 		d, wrong, err := m.candidate(c, forced)
 		switch {
 		case m.k.c.Lost() != nil:
@@ -312,7 +377,7 @@ func (m *measurement) run(cs []choices.Choice) (choices.Entry, error) {
 		case err != nil:
 			continue // The library does not have it after all.
 		case wrong > 0:
-			e.Wrong = append(e.Wrong, fmt.Sprintf("%s, number %d of order %d: %d bytes differ", c.Library, i, c.Order, wrong))
+			wrongs(i, fmt.Sprintf("%d bytes differ", wrong))
 			continue
 		}
 		if d < best {
@@ -325,6 +390,19 @@ func (m *measurement) run(cs []choices.Choice) (choices.Entry, error) {
 	return e, nil
 }
 
+// unknown returns the candidates that were not refused.
+func (m *measurement) unknown(cs []choices.Choice) []choices.Choice {
+	return slices.DeleteFunc(slices.Clone(cs), func(c choices.Choice) bool { return m.refused[c.ID()] })
+}
+
+// to names a form in texts.
+func to(form string) string {
+	if form == "" {
+		return ""
+	}
+	return " to " + form
+}
+
 // candidate runs a candidate, compares its results and measures it.
 func (m *measurement) candidate(c choices.Choice, forced bool) (d time.Duration, wrong uint32, err error) {
 	k, err := m.bind(c, m.got)
@@ -332,6 +410,16 @@ func (m *measurement) candidate(c choices.Choice, forced bool) (d time.Duration,
 		return 0, 0, err
 	}
 	defer func() { k.r.release() }()
+	if wrong, err = m.compare(k); err != nil || wrong > 0 || forced {
+		return 0, wrong, err
+	}
+	d, err = m.fastest(k.cmds)
+	return d, 0, err
+}
+
+// compare runs a bound candidate and returns the number of bytes in which its
+// results are not those that goqat's kernel left.
+func (m *measurement) compare(k *bound) (wrong uint32, err error) {
 	var first []cuda.Command
 	for _, x := range m.got {
 		if x != nil { // So that old results are not taken for new ones.
@@ -339,11 +427,7 @@ func (m *measurement) candidate(c choices.Choice, forced bool) (d time.Duration,
 		}
 	}
 	if err := m.k.q.Try(m, append(first, k.cmds...)...); err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	if wrong, err = m.differing(); err != nil || wrong > 0 || forced {
-		return 0, wrong, err
-	}
-	d, err = m.fastest(k.cmds)
-	return d, 0, err
+	return m.differing()
 }

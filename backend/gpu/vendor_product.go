@@ -15,7 +15,8 @@ import (
 // vendorProduct is one product of matrices of codes, m x k by k x n, that a
 // library could compute: the int8 product by the library to int32 sums, which
 // are exact, and goqat's epilogue behind it. So the results are those of goqat's
-// kernel, bit for bit.
+// kernel, bit for bit. Where the library could make the codes itself, it does
+// when they are proven to be the same (see vendor_codes.go).
 type vendorProduct struct {
 	m, n, k     int
 	xRow, xStep int64
@@ -66,6 +67,11 @@ func (v *vendorProduct) key(k *build) string {
 	if k.codesAsBF16() { // What it is compared with.
 		mask += " bf16"
 	}
+	if v.makesCodes(k) { // Then there are other candidates, too.
+		if mask += " codes"; v.in.sw.numel() > 1 {
+			mask += " by column"
+		}
+	}
 	return fmt.Sprintf("%s %dx%dx%d %s %s%s", k.module, v.m, v.n, v.k, x, w, mask)
 }
 
@@ -83,21 +89,21 @@ func (k *build) byVendor(v vendorWork, out []*Buffer) (bool, error) {
 		return false, nil
 	}
 	before := len(k.k.cmds)
-	command, err := v.bind(k, *c, out)
+	load, err := v.bind(k, *c, out)
 	if err != nil || k.forced != nil {
 		return true, err
 	}
-	if err := k.warmUp(v, command); err != nil {
+	if err := k.warmUp(v, load); err != nil {
 		k.k.cmds = k.k.cmds[:before]
 		return false, k.c.Lost()
 	}
 	return true, nil
 }
 
-// warmUp runs the library's own command once where it was not measured in this
-// process: libraries load code at the first run, which a capture may refuse.
-// It reads whatever is there and writes to temporary memory.
-func (k *build) warmUp(v vendorWork, command cuda.Command) error {
+// warmUp runs the library's own commands once where they were not measured in
+// this process: libraries load code at the first run, which a capture may refuse.
+// They read whatever is there and write to temporary memory.
+func (k *build) warmUp(v vendorWork, load []cuda.Command) error {
 	t, key := &k.vendor, v.key(k)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -105,12 +111,20 @@ func (k *build) warmUp(v vendorWork, command cuda.Command) error {
 	if warm[key] {
 		return nil
 	}
-	if err := k.q.Try(k.k, command); err != nil {
+	if err := k.q.Try(k.k, load...); err != nil {
 		t.note(fmt.Sprintf("%s fails where it was chosen before, %s: %v", v.library(), key, err))
 		return err
 	}
 	warm[key] = true
 	return nil
+}
+
+// isWarm reports whether the library has loaded its code for some work.
+func (k *build) isWarm(v vendorWork) bool {
+	t := &k.vendor
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.libs[v.library()].warm[v.key(k)]
 }
 
 // packing is struct packing of csrc/vendor_int8.cu.
@@ -141,16 +155,20 @@ func (k *build) spread(n int) cuda.Launch {
 }
 
 // bind launches packing, the library's product and the epilogue.
-func (v *vendorProduct) bind(k *build, c choices.Choice, out []*Buffer) (cuda.Command, error) {
+func (v *vendorProduct) bind(k *build, c choices.Choice, out []*Buffer) ([]cuda.Command, error) {
 	id, err := hex.DecodeString(c.Algorithm)
 	if err != nil {
-		return cuda.Command{}, fmt.Errorf("gpu: algorithm %q of %s: %w", c.Algorithm, c.Library, err)
+		return nil, fmt.Errorf("gpu: algorithm %q of %s: %w", c.Algorithm, c.Library, err)
 	}
 	g := cublaslt.Algorithm{Workspace: c.Workspace}
 	copy(g.ID[:], id)
 	order := cublaslt.Order(c.Order)
 	np, kp := up(v.n, order.Multiple()), up(v.k, order.Multiple())
-	product := cublaslt.Product{Order: order, M: v.m, N: np, K: kp}
+	result, ok := vendorForms[c.Form]
+	if !ok {
+		return nil, fmt.Errorf("gpu: form %q of %s", c.Form, c.Library)
+	}
+	product := cublaslt.Product{Order: order, Result: result, M: v.m, N: np, K: kp}
 	// Orders of 32 columns: the left matrix and the sums in COL32.
 	columns32 := func(rows int) int64 { return 32 * int64(rows) }
 	px := packing{Row: v.xRow, Step: v.xStep, Length: int64(kp), Rows: int32(v.m), K: int32(v.k), RowsTo: int32(v.m), KTo: int32(kp)}
@@ -168,54 +186,57 @@ func (v *vendorProduct) bind(k *build, c choices.Choice, out []*Buffer) (cuda.Co
 	if px.Flip != 0 {
 		// Codes that are 128 less have a zero point that is.
 		if zero, err = k.temporary(4); err != nil {
-			return cuda.Command{}, err
+			return nil, err
 		}
 		p.in.zx = &Buffer{spec: tensor.Of(tensor.I32, 1), ptr: zero}
 	}
 	a, err := v.pack(k, v.in.x, px, order, v.m*kp, zero, v.in.zx)
 	if err != nil {
-		return cuda.Command{}, err
+		return nil, err
 	}
 	b, err := v.pack(k, v.in.w, pw, order, product.SizeB(), 0, nil)
 	if err != nil {
-		return cuda.Command{}, err
+		return nil, err
+	}
+	if result != cublaslt.Sums {
+		return v.bindCodes(k, product, g, a, b, out[0])
 	}
 	sums := cuda.Ptr(0)
 	if pw.Flip != 0 || v.in.zw != nil {
 		if sums, err = k.temporary(4 * int64(v.m)); err != nil {
-			return cuda.Command{}, err
+			return nil, err
 		}
 		if err := k.launchFrom("vendor_int8", "vendor_int8_row_sums", cuda.Launch{Grid: cuda.Dim{X: (v.m + 3) / 4}, Block: cuda.Dim{X: 128}}, sums, v.in.x,
 			structure(px)); err != nil {
-			return cuda.Command{}, err
+			return nil, err
 		}
 	}
 	if err := p.start(v.w, false, v.n%8 == 0, out, v.n); err != nil {
-		return cuda.Command{}, err
+		return nil, err
 	}
 	acc, err := k.temporary(4 * int64(v.m) * int64(np))
 	if err != nil {
-		return cuda.Command{}, err
+		return nil, err
 	}
 	work := cuda.Ptr(0)
 	if g.Workspace > 0 {
 		if work, err = k.temporary(int64(g.Workspace)); err != nil {
-			return cuda.Command{}, err
+			return nil, err
 		}
 	}
-	plan, err := k.vendor.lt.Plan(product, g, acc, a, b, work)
+	plan, err := k.vendor.lt.Plan(product, g, acc, a, b, 0, work)
 	if err != nil {
-		return cuda.Command{}, err
+		return nil, err
 	}
 	k.onRelease(plan.Close)
 	command := plan.Command()
 	k.command(command)
 	if err := k.launchFrom("vendor_int8", vendorFinish[k.module], k.spread(v.m*((v.n+7)/8)), structure(p.results), acc, p.columns, sums, int32(v.m), length,
 		px.Order, int32(0), v.in.sy, v.in.zy, structure(v.rule)); err != nil {
-		return cuda.Command{}, err
+		return nil, err
 	}
 	p.end()
-	return command, nil
+	return []cuda.Command{command}, nil
 }
 
 // orderCol32 is COL32 by cuBLASLt's number.

@@ -62,7 +62,14 @@ int goqat_lt_prepare(goqat_lt_plan *p, const goqat_lt *lt, void *handle, const g
   p->lt = lt;
   p->handle = handle;
   p->order = q->order;
-  int s = lt->MatmulDescCreate(&p->desc, GOQAT_LT_COMPUTE_32I, GOQAT_LT_R_32I);
+  p->result_is = q->result;
+  int codes = q->result != GOQAT_LT_SUMS, type = codes ? GOQAT_LT_R_8I : GOQAT_LT_R_32I;
+  int s = lt->MatmulDescCreate(&p->desc, GOQAT_LT_COMPUTE_32I, codes ? GOQAT_LT_R_32F : GOQAT_LT_R_32I);
+  if (s == GOQAT_LT_SUCCESS && codes) {
+    // Multipliers stay on the device. The modes are those that the orders have.
+    int32_t mode = q->result == GOQAT_LT_CODES_EACH ? GOQAT_LT_POINTER_ALPHA_VECTOR : GOQAT_LT_POINTER_DEVICE;
+    s = lt->MatmulDescSetAttribute(p->desc, GOQAT_LT_DESC_POINTER_MODE, &mode, sizeof mode);
+  }
   if (s != GOQAT_LT_SUCCESS) return s;
   int32_t transpose = GOQAT_LT_OP_T;
   if (q->order == GOQAT_LT_ORDER_COL) {
@@ -71,14 +78,14 @@ int goqat_lt_prepare(goqat_lt_plan *p, const goqat_lt *lt, void *handle, const g
     s = lt->MatmulDescSetAttribute(p->desc, GOQAT_LT_DESC_TRANSA, &transpose, sizeof transpose);
     if (s == GOQAT_LT_SUCCESS) s = layout(lt, &p->left, GOQAT_LT_R_8I, q->order, q->k, q->n, q->k);
     if (s == GOQAT_LT_SUCCESS) s = layout(lt, &p->right, GOQAT_LT_R_8I, q->order, q->k, q->m, q->k);
-    if (s == GOQAT_LT_SUCCESS) s = layout(lt, &p->result, GOQAT_LT_R_32I, q->order, q->n, q->m, q->n);
+    if (s == GOQAT_LT_SUCCESS) s = layout(lt, &p->result, type, q->order, q->n, q->m, q->n);
     return s;
   }
   s = lt->MatmulDescSetAttribute(p->desc, GOQAT_LT_DESC_TRANSB, &transpose, sizeof transpose);
   int rows = q->order == GOQAT_LT_ORDER_COL32_2R_4R4 ? 32 : 8;
   if (s == GOQAT_LT_SUCCESS) s = layout(lt, &p->left, GOQAT_LT_R_8I, GOQAT_LT_ORDER_COL32, q->m, q->k, 32 * q->m);
   if (s == GOQAT_LT_SUCCESS) s = layout(lt, &p->right, GOQAT_LT_R_8I, q->order, q->n, q->k, 32 * up(q->n, rows));
-  if (s == GOQAT_LT_SUCCESS) s = layout(lt, &p->result, GOQAT_LT_R_32I, GOQAT_LT_ORDER_COL32, q->m, q->n, 32 * q->m);
+  if (s == GOQAT_LT_SUCCESS) s = layout(lt, &p->result, type, GOQAT_LT_ORDER_COL32, q->m, q->n, 32 * q->m);
   return s;
 }
 
@@ -109,10 +116,13 @@ int goqat_lt_heuristics(const goqat_lt_plan *p, size_t workspace, int wanted, go
 
 int goqat_lt_matmul(void *stream, void *data) {
   const goqat_lt_plan *p = data;
-  int32_t alpha = 1, beta = 0;
+  int32_t one = 1, zero = 0;  // The latter is 0.0f, too.
+  const void *alpha = &one, *beta = &zero;
+  if (p->result_is != GOQAT_LT_SUMS) alpha = (const void *)p->alpha;
+  if (p->result_is == GOQAT_LT_CODES) beta = (const void *)(p->alpha + sizeof(float));
   uint64_t left = p->a, right = p->b;
   if (p->order == GOQAT_LT_ORDER_COL) left = p->b, right = p->a;
-  int s = p->lt->Matmul(p->handle, p->desc, &alpha, (const void *)left, p->left, (const void *)right, p->right, &beta, (const void *)p->d, p->result,
+  int s = p->lt->Matmul(p->handle, p->desc, alpha, (const void *)left, p->left, (const void *)right, p->right, beta, (const void *)p->d, p->result,
                         (void *)p->d, p->result, &p->algo, (void *)p->workspace, p->bytes, stream);
   switch (s) {
     case GOQAT_LT_SUCCESS: return 0;

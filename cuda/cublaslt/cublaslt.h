@@ -21,7 +21,8 @@ enum { GOQAT_LT_COMPUTE_32I = 72 };
 enum { GOQAT_LT_OP_N = 0, GOQAT_LT_OP_T = 1 };
 enum { GOQAT_LT_ORDER_COL = 0, GOQAT_LT_ORDER_COL32 = 2, GOQAT_LT_ORDER_COL4_4R2_8C = 3, GOQAT_LT_ORDER_COL32_2R_4R4 = 4 };
 enum { GOQAT_LT_LAYOUT_ORDER = 1, GOQAT_LT_LAYOUT_ROWS = 2, GOQAT_LT_LAYOUT_COLS = 3, GOQAT_LT_LAYOUT_LD = 4 };
-enum { GOQAT_LT_DESC_TRANSA = 3, GOQAT_LT_DESC_TRANSB = 4 };
+enum { GOQAT_LT_DESC_POINTER_MODE = 2, GOQAT_LT_DESC_TRANSA = 3, GOQAT_LT_DESC_TRANSB = 4 };
+enum { GOQAT_LT_POINTER_DEVICE = 1, GOQAT_LT_POINTER_ALPHA_VECTOR = 4 };  // the latter's beta is on the host
 enum { GOQAT_LT_PREF_WORKSPACE = 1, GOQAT_LT_PREF_ALIGN_A = 5, GOQAT_LT_PREF_ALIGN_B = 6, GOQAT_LT_PREF_ALIGN_C = 7, GOQAT_LT_PREF_ALIGN_D = 8 };
 enum { GOQAT_LT_MAJOR = 0, GOQAT_LT_MINOR = 1, GOQAT_LT_PATCH = 2 };
 
@@ -64,13 +65,18 @@ typedef struct {
 // says it in words.
 int goqat_lt_open(goqat_lt *lt, const char *name, char *why, size_t n);
 
-// The products: d = a b^T of int8 with an int32 result, where a is
+// What a product leaves: its int32 sums, or int8 codes, which are the sums times
+// one float32, or times one for each of n.
+enum { GOQAT_LT_SUMS = 0, GOQAT_LT_CODES = 1, GOQAT_LT_CODES_EACH = 2 };
+
+// The products: d = a b^T of int8, where a is
 // m x k, b is n x k and d is m x n. In the order of rows all lie row by row, with
 // lengths of rows that are multiples of 4; m is free, n and k are multiples of 4.
 // In the orders of 32 columns a and d are COL32, b is COL4_4R2_8C or COL32_2R_4R4,
-// and n and k are multiples of 32.
+// and n and k are multiples of 32; they have no CODES_EACH.
 typedef struct {
-  int order;  // of b: COL, COL4_4R2_8C or COL32_2R_4R4
+  int order;   // of b: COL, COL4_4R2_8C or COL32_2R_4R4
+  int result;  // GOQAT_LT_SUMS and so on
   int64_t m, n, k;
 } goqat_lt_problem;
 
@@ -80,8 +86,9 @@ typedef struct {
   void *handle, *desc, *left, *right, *result;
   goqat_lt_algo algo;
   uint64_t a, b, d, workspace;  // device addresses
+  uint64_t alpha;               // of the multipliers, with a zero behind them
   size_t bytes;                 // of the workspace
-  int order;
+  int order, result_is;
 } goqat_lt_plan;
 
 // goqat_lt_prepare makes the descriptors of a plan; its status is the

@@ -47,6 +47,9 @@ SAME(GOQAT_LT_LAYOUT_ORDER, CUBLASLT_MATRIX_LAYOUT_ORDER);
 SAME(GOQAT_LT_LAYOUT_ROWS, CUBLASLT_MATRIX_LAYOUT_ROWS);
 SAME(GOQAT_LT_LAYOUT_COLS, CUBLASLT_MATRIX_LAYOUT_COLS);
 SAME(GOQAT_LT_LAYOUT_LD, CUBLASLT_MATRIX_LAYOUT_LD);
+SAME(GOQAT_LT_DESC_POINTER_MODE, CUBLASLT_MATMUL_DESC_POINTER_MODE);
+SAME(GOQAT_LT_POINTER_DEVICE, CUBLASLT_POINTER_MODE_DEVICE);
+SAME(GOQAT_LT_POINTER_ALPHA_VECTOR, CUBLASLT_POINTER_MODE_ALPHA_DEVICE_VECTOR_BETA_HOST);
 SAME(GOQAT_LT_DESC_TRANSA, CUBLASLT_MATMUL_DESC_TRANSA);
 SAME(GOQAT_LT_DESC_TRANSB, CUBLASLT_MATMUL_DESC_TRANSB);
 SAME(GOQAT_LT_PREF_WORKSPACE, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES);
@@ -130,7 +133,9 @@ func TestDescriptors(t *testing.T) {
 		t.Skip("the stand-in needs a context: backend/gpu tests it")
 	}
 	for _, o := range []Order{Rows, Turing, Ampere} {
-		require.NoError(t, l.describe(Product{Order: o, M: 40, N: 64, K: 96}), o)
+		for _, r := range []Result{Sums, Codes, CodesEach} {
+			require.NoError(t, l.describe(Product{Order: o, Result: r, M: 40, N: 64, K: 96}), "%v %v", o, r)
+		}
 	}
 }
 
@@ -142,4 +147,7 @@ func TestSizes(t *testing.T) {
 	require.Equal(t, 64*32, Product{Order: Ampere, M: 1, N: 64, K: 32}.SizeB())
 	_, err := (&Handle{}).prepare(Product{Order: Rows, M: 3, N: 6, K: 8})
 	require.ErrorIs(t, err, ErrUnsupported)
+	_, err = (&Handle{}).prepare(Product{Order: Turing, Result: CodesEach, M: 3, N: 32, K: 32})
+	require.ErrorIs(t, err, ErrUnsupported)
+	require.Equal(t, []int{0, 1, 36}, []int{Product{N: 36}.Multipliers(), Product{Result: Codes, N: 36}.Multipliers(), Product{Result: CodesEach, N: 36}.Multipliers()})
 }

@@ -53,11 +53,50 @@ func Orders(arch int) []Order {
 	return []Order{Rows, Turing}
 }
 
+// Result is what a product leaves.
+type Result int
+
+const (
+	// Sums are int32 and exact.
+	Sums Result = C.GOQAT_LT_SUMS
+	// Codes are int8: the sums times one float32, rounded and clamped as the
+	// library does it.
+	Codes Result = C.GOQAT_LT_CODES
+	// CodesEach are Codes with a multiplier for each of N; in the order Rows
+	// alone.
+	CodesEach Result = C.GOQAT_LT_CODES_EACH
+)
+
+// String returns a short name.
+func (r Result) String() string {
+	switch r {
+	case Sums:
+		return "sums"
+	case Codes:
+		return "codes"
+	case CodesEach:
+		return "codes by column"
+	}
+	return fmt.Sprintf("result %d", int(r))
+}
+
 // Product is sums[m][n] = sum over k of a[m][k] * b[n][k], of int8 with int32
-// sums.
+// sums, or the codes made of them.
 type Product struct {
 	Order   Order
+	Result  Result
 	M, N, K int
+}
+
+// Multipliers returns how many a product of codes takes.
+func (p Product) Multipliers() int {
+	switch p.Result {
+	case Codes:
+		return 1
+	case CodesEach:
+		return p.N
+	}
+	return 0
 }
 
 // Multiple is what N and K must be multiples of in an order.
@@ -131,8 +170,11 @@ func (h *Handle) prepare(p Product) (*Plan, error) {
 	if m := p.Order.Multiple(); p.M <= 0 || p.N <= 0 || p.K <= 0 || p.N%m != 0 || p.K%m != 0 {
 		return nil, fmt.Errorf("cublaslt: %+v: columns and depth must be multiples of %d: %w", p, m, ErrUnsupported)
 	}
+	if p.Order != Rows && p.Result == CodesEach {
+		return nil, fmt.Errorf("cublaslt: %+v: a multiplier for each column is for the order %v: %w", p, Rows, ErrUnsupported)
+	}
 	plan := &Plan{h: h, p: (*C.goqat_lt_plan)(C.calloc(1, C.sizeof_goqat_lt_plan))}
-	q := C.goqat_lt_problem{order: C.int(p.Order), m: C.int64_t(p.M), n: C.int64_t(p.N), k: C.int64_t(p.K)}
+	q := C.goqat_lt_problem{order: C.int(p.Order), result: C.int(p.Result), m: C.int64_t(p.M), n: C.int64_t(p.N), k: C.int64_t(p.K)}
 	err := h.c.Do(func() error { return h.l.status("descriptors", C.goqat_lt_prepare(plan.p, h.l.lt, h.h, &q)) })
 	if err != nil {
 		plan.Close()
@@ -141,10 +183,12 @@ func (h *Handle) prepare(p Product) (*Plan, error) {
 	return plan, nil
 }
 
-// Plan makes a product ready to be put into a queue: a, b and sums are aligned
-// to 16 bytes, and workspace, of the algorithm's size, to 256.
-func (h *Handle) Plan(p Product, g Algorithm, sums, a, b, workspace cuda.Ptr) (*Plan, error) {
-	if (a|b|sums)%16 != 0 || workspace%256 != 0 {
+// Plan makes a product ready to be put into a queue: a, b and the result are
+// aligned to 16 bytes, and workspace, of the algorithm's size, to 256.
+// multipliers, for codes, are [Product.Multipliers] float32 with a zero behind
+// them, read when the product runs.
+func (h *Handle) Plan(p Product, g Algorithm, result, a, b, multipliers, workspace cuda.Ptr) (*Plan, error) {
+	if (a|b|result|multipliers)%16 != 0 || workspace%256 != 0 {
 		return nil, fmt.Errorf("cublaslt: operands must be aligned to 16 bytes and workspace to 256")
 	}
 	plan, err := h.prepare(p)
@@ -152,7 +196,8 @@ func (h *Handle) Plan(p Product, g Algorithm, sums, a, b, workspace cuda.Ptr) (*
 		return nil, err
 	}
 	plan.p.algo = *(*C.goqat_lt_algo)(unsafe.Pointer(&g.ID))
-	plan.p.d, plan.p.a, plan.p.b = C.uint64_t(sums), C.uint64_t(a), C.uint64_t(b)
+	plan.p.d, plan.p.a, plan.p.b = C.uint64_t(result), C.uint64_t(a), C.uint64_t(b)
+	plan.p.alpha = C.uint64_t(multipliers)
 	plan.p.workspace, plan.p.bytes = C.uint64_t(workspace), C.size_t(g.Workspace)
 	return plan, nil
 }
@@ -173,7 +218,7 @@ func (p *Plan) Close() {
 // describe makes and releases the descriptors of a product, without a device.
 func (l *Library) describe(p Product) error {
 	var plan C.goqat_lt_plan
-	q := C.goqat_lt_problem{order: C.int(p.Order), m: C.int64_t(p.M), n: C.int64_t(p.N), k: C.int64_t(p.K)}
+	q := C.goqat_lt_problem{order: C.int(p.Order), result: C.int(p.Result), m: C.int64_t(p.M), n: C.int64_t(p.N), k: C.int64_t(p.K)}
 	defer C.goqat_lt_discard(&plan)
 	return l.status("descriptors", C.goqat_lt_prepare(&plan, l.lt, nil, &q))
 }

@@ -6,12 +6,16 @@
 #include "cublaslt/cublaslt.h"
 #include "vendor.h"
 
+#include <cmath>
+
 namespace {
 
 // Algorithms, in the order in which they are offered, and the milliseconds
-// each takes by the clock of events.
-enum Algorithm { slow, unsupported, wrong, plain, with_workspace, algorithms };
-constexpr double milliseconds[algorithms] = {50, 0, 0.001, 0.02, 0.01};
+// each takes by the clock of events. The last make int8 codes alone, and not as
+// goqat does: ties away from zero, sums cut to what a float32 holds, products in
+// float64, parts of the sums as float32.
+enum Algorithm { slow, unsupported, wrong, plain, with_workspace, half_away, cuts_sums, in_double, adds_parts, algorithms };
+constexpr double milliseconds[algorithms] = {50, 0, 0.001, 0.02, 0.01, 0.002, 0.002, 0.002, 0.002};
 constexpr size_t workspace_bytes = 100000;
 constexpr uint64_t mark = 0x676f7161746c7400;  // of an algorithm made here
 
@@ -21,7 +25,7 @@ struct Layout {
 };
 struct Desc {
   int compute, scale;
-  int32_t trans_a, trans_b;
+  int32_t trans_a, trans_b, mode;
 };
 struct Preference {
   uint64_t workspace;
@@ -63,8 +67,13 @@ size_t extent(const Layout& l) { return (size_t)(l.order == GOQAT_LT_ORDER_COL ?
 // supported says whether a device has the product.
 int supported(const Handle& h, const Desc& d, const Layout& a, const Layout& b, const Layout& c, const Layout& r) {
   if (standin::number("GOQAT_SIM_LT_NONE", 0)) return GOQAT_LT_NOT_SUPPORTED;
-  if (d.compute != GOQAT_LT_COMPUTE_32I || d.scale != GOQAT_LT_R_32I) return GOQAT_LT_NOT_SUPPORTED;
-  if (a.type != GOQAT_LT_R_8I || b.type != GOQAT_LT_R_8I || r.type != GOQAT_LT_R_32I || memcmp(&c, &r, sizeof c)) return GOQAT_LT_NOT_SUPPORTED;
+  bool codes = d.scale == GOQAT_LT_R_32F;
+  if (d.compute != GOQAT_LT_COMPUTE_32I || (!codes && (d.scale != GOQAT_LT_R_32I || d.mode))) return GOQAT_LT_NOT_SUPPORTED;
+  if (a.type != GOQAT_LT_R_8I || b.type != GOQAT_LT_R_8I || r.type != (codes ? GOQAT_LT_R_8I : GOQAT_LT_R_32I) || memcmp(&c, &r, sizeof c))
+    return GOQAT_LT_NOT_SUPPORTED;
+  // Multipliers on the host are not asked for; one for each row of the result
+  // is not for orders of 32 columns.
+  if (codes && d.mode != GOQAT_LT_POINTER_DEVICE && (d.mode != GOQAT_LT_POINTER_ALPHA_VECTOR || a.order != GOQAT_LT_ORDER_COL)) return GOQAT_LT_NOT_SUPPORTED;
   if (a.order == GOQAT_LT_ORDER_COL) {
     // "TN", and multiples of 4.
     if (d.trans_a != GOQAT_LT_OP_T || d.trans_b != GOQAT_LT_OP_N || b.order != GOQAT_LT_ORDER_COL || r.order != GOQAT_LT_ORDER_COL) return GOQAT_LT_NOT_SUPPORTED;
@@ -90,14 +99,50 @@ struct Product {
   bool trans_a;
   uint64_t pa, pb, pr, workspace;
   int algorithm, alpha, beta;
+  uint64_t multipliers, zero;  // of codes, on the device
+  bool each;
 };
+
+// to_code is an algorithm's code of a sum of two parts.
+int8_t to_code(int algorithm, int32_t first, int32_t second, float m) {
+  int32_t sum = (int32_t)((uint32_t)first + (uint32_t)second);
+  double v = (float)sum * m;
+  switch (algorithm) {
+    case half_away: v = round(v); break;
+    case cuts_sums: {
+      float f = (float)sum;
+      if (fabs((double)f) > fabs((double)sum)) f = nextafterf(f, 0);
+      v = nearbyint(f * m);
+      break;
+    }
+    case in_double: v = nearbyint((double)sum * m); break;
+    case adds_parts: v = nearbyint(((float)first + (float)second) * m); break;
+    default: v = nearbyint(v);
+  }
+  return (int8_t)fmin(fmax(v, -128), 127);
+}
 
 int run(const void* data) {
   const Product& p = *(const Product*)data;
   const int8_t* a = standin::reach<const int8_t>(p.pa, extent(p.a), "cublasLtMatmul: A");
   const int8_t* b = standin::reach<const int8_t>(p.pb, extent(p.b), "cublasLtMatmul: B");
-  int32_t* r = standin::reach<int32_t>(p.pr, extent(p.r), "cublasLtMatmul: D");
-  if (!a || !b || !r) return standin::illegal_address;
+  bool codes = p.multipliers != 0;
+  int32_t* r = codes ? nullptr : standin::reach<int32_t>(p.pr, extent(p.r), "cublasLtMatmul: D");
+  int8_t* r8 = codes ? standin::reach<int8_t>(p.pr, extent(p.r), "cublasLtMatmul: D") : nullptr;
+  if (!a || !b || (!r && !r8)) return standin::illegal_address;
+  const float* multipliers = nullptr;
+  if (codes) {
+    multipliers = standin::reach<const float>(p.multipliers, p.each ? (size_t)p.r.rows : 1, "cublasLtMatmul: alpha");
+    if (!multipliers) return standin::illegal_address;
+    if (!p.each) {
+      const float* zero = standin::reach<const float>(p.zero, 1, "cublasLtMatmul: beta");
+      if (!zero) return standin::illegal_address;
+      if (*zero != 0) {
+        GOQAT_SIM(goqatsim_say)("cublasLtMatmul: beta is not zero");
+        return standin::illegal_address;
+      }
+    }
+  }
   if (p.algorithm == with_workspace) {
     unsigned char* w = standin::reach<unsigned char>(p.workspace, workspace_bytes, "cublasLtMatmul: workspace");
     if (!w) return standin::illegal_address;
@@ -106,16 +151,28 @@ int run(const void* data) {
   int64_t k = p.trans_a ? p.a.rows : p.a.cols;
   for (int64_t i = 0; i < p.r.rows; i++)
     for (int64_t j = 0; j < p.r.cols; j++) {
-      uint32_t sum = 0;
+      uint32_t sum = 0, first = 0;
       for (int64_t x = 0; x < k; x++) {
+        if (x == k / 2) first = sum;
         int u = p.trans_a ? a[offset(p.a, x, i)] : a[offset(p.a, i, x)];
         int v = p.trans_a ? b[offset(p.b, x, j)] : b[offset(p.b, j, x)];
         sum += (uint32_t)(u * v);
       }
+      if (codes) {
+        r8[offset(p.r, i, j)] = to_code(p.algorithm, (int32_t)first, (int32_t)(sum - first), multipliers[p.each ? i : 0]);
+        continue;
+      }
       int32_t& to = r[offset(p.r, i, j)];
       to = (int32_t)((uint32_t)p.alpha * sum + (p.beta ? (uint32_t)p.beta * (uint32_t)to : 0));
     }
-  if (p.algorithm == wrong) r[offset(p.r, p.r.rows - 1, p.r.cols - 1)]++;
+  if (p.algorithm == wrong) {
+    int64_t last = offset(p.r, p.r.rows - 1, p.r.cols - 1);
+    if (codes) {
+      r8[last]++;
+    } else {
+      r[last]++;
+    }
+  }
   GOQAT_SIM(goqatsim_pass)(milliseconds[p.algorithm]);
   return 0;
 }
@@ -150,12 +207,16 @@ int cublasLtDestroy(void* h) { return drop<Handle>(h); }
 
 int cublasLtMatmulDescCreate(void** d, int compute, int scale) {
   if (int s = entered(__func__)) return s;
-  return make(d, Desc{compute, scale, GOQAT_LT_OP_N, GOQAT_LT_OP_N});
+  return make(d, Desc{compute, scale, GOQAT_LT_OP_N, GOQAT_LT_OP_N, 0});
 }
 int cublasLtMatmulDescDestroy(void* d) { return drop<Desc>(d); }
 int cublasLtMatmulDescSetAttribute(void* p, int which, const void* v, size_t n) {
   Desc& d = *(Desc*)p;
   if (n != sizeof(int32_t)) return GOQAT_LT_INVALID_VALUE;
+  if (which == GOQAT_LT_DESC_POINTER_MODE) {
+    memcpy(&d.mode, v, n);
+    return GOQAT_LT_SUCCESS;
+  }
   if (which != GOQAT_LT_DESC_TRANSA && which != GOQAT_LT_DESC_TRANSB) return GOQAT_LT_INVALID_VALUE;
   memcpy(which == GOQAT_LT_DESC_TRANSA ? &d.trans_a : &d.trans_b, v, n);
   return GOQAT_LT_SUCCESS;
@@ -190,7 +251,8 @@ int cublasLtMatmulAlgoGetHeuristic(void* h, void* desc, void* a, void* b, void* 
   *got = 0;
   if (int s = entered(__func__)) return s;
   if (int s = supported(*(Handle*)h, *(Desc*)desc, *(Layout*)a, *(Layout*)b, *(Layout*)c, *(Layout*)d)) return s;
-  for (int i = 0; i < algorithms && *got < wanted; i++) {
+  int count = ((Desc*)desc)->scale == GOQAT_LT_R_32F ? algorithms : half_away;
+  for (int i = 0; i < count && *got < wanted; i++) {
     size_t bytes = i == with_workspace ? workspace_bytes : 0;
     if (bytes > ((Preference*)preference)->workspace) continue;
     goqat_lt_result& x = r[(*got)++];
@@ -209,12 +271,24 @@ int cublasLtMatmul(void* h, void* desc, const void* alpha, const void* a, void* 
   const Desc& x = *(Desc*)desc;
   if (int s = supported(*(Handle*)h, x, *(Layout*)la, *(Layout*)lb, *(Layout*)lc, *(Layout*)ld)) return s;
   uint64_t which = algo->data[0] ^ mark;
-  if (which >= algorithms || algo->data[7] != (uint64_t)((Layout*)lb)->order) return GOQAT_LT_INVALID_VALUE;
+  if (which >= algorithms || (x.scale != GOQAT_LT_R_32F && which >= half_away) || algo->data[7] != (uint64_t)((Layout*)lb)->order) return GOQAT_LT_INVALID_VALUE;
   if (which == unsupported) return GOQAT_LT_NOT_SUPPORTED;
   if (((uint64_t)a | (uint64_t)b | (uint64_t)c | (uint64_t)d) % 4 || c != d) return GOQAT_LT_INVALID_VALUE;
   if (which == with_workspace && (bytes < workspace_bytes || (uint64_t)workspace % 16)) return GOQAT_LT_INVALID_VALUE;
   Product p{*(Layout*)la, *(Layout*)lb, *(Layout*)ld, x.trans_a == GOQAT_LT_OP_T, (uint64_t)a, (uint64_t)b, (uint64_t)d, (uint64_t)workspace, (int)which,
-            *(const int32_t*)alpha, *(const int32_t*)beta};
+            1, 0, 0, 0, false};
+  if (x.scale == GOQAT_LT_R_32F) {
+    p.multipliers = (uint64_t)alpha;
+    p.each = x.mode == GOQAT_LT_POINTER_ALPHA_VECTOR;
+    if (p.each) {
+      if (*(const float*)beta != 0) return GOQAT_LT_NOT_SUPPORTED;
+    } else {
+      p.zero = (uint64_t)beta;
+    }
+  } else {
+    p.alpha = *(const int32_t*)alpha;
+    p.beta = *(const int32_t*)beta;
+  }
   int code = GOQAT_SIM(goqatsim_submit)(stream, run, &p, sizeof p);
   return code == 0 ? GOQAT_LT_SUCCESS : GOQAT_LT_EXECUTION_FAILED;
 }

@@ -28,8 +28,10 @@ const (
 	maxBytes   = 4 << 20
 	maxEntries = 8192
 	maxText    = 256
-	maxWrong   = 64
 )
+
+// MostWrong is the most candidates that an entry may have as wrong or refused.
+const MostWrong = 64
 
 // ErrFile says that a file is none of this format.
 var ErrFile = errors.New("no file of choices")
@@ -51,11 +53,19 @@ type Choice struct {
 	Library string `json:"library,omitempty"`
 	// Order is how a library's matrices lie, by its own number.
 	Order int `json:"order,omitempty"`
+	// Form is what the library leaves, empty for sums: a file of before it had
+	// forms says the same.
+	Form string `json:"form,omitempty"`
 	// Algorithm is a library's number of it, in hexadecimal.
 	Algorithm string `json:"algorithm,omitempty"`
 	// Workspace is what the algorithm needs, in bytes; the library says it
 	// each time.
 	Workspace int `json:"-"`
+}
+
+// ID tells a choice from others of its machine, whatever the shape.
+func (c Choice) ID() string {
+	return fmt.Sprintf("%s %d %s %s", c.Library, c.Order, c.Form, c.Algorithm)
 }
 
 // Entry is what was measured for a shape.
@@ -69,13 +79,16 @@ type Entry struct {
 	OwnNanoseconds int64 `json:"own_ns"`
 	// Wrong are candidates whose results were not those of goqat's kernel.
 	Wrong []string `json:"wrong,omitempty"`
+	// Refused are the identities of candidates that round otherwise, and so are
+	// for no shape.
+	Refused []string `json:"refused,omitempty"`
 }
 
 func (e *Entry) same(o *Entry) bool { return e.Machine == o.Machine && e.Key == o.Key }
 
 // check returns why an entry cannot be one.
 func (e *Entry) check() error {
-	for _, s := range append([]string{e.Device, e.Libraries, e.Key, e.Choice.Library, e.Choice.Algorithm}, e.Wrong...) {
+	for _, s := range append([]string{e.Device, e.Libraries, e.Key, e.Choice.Library, e.Choice.Form, e.Choice.Algorithm}, slices.Concat(e.Wrong, e.Refused)...) {
 		if len(s) > maxText || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			return fmt.Errorf("a text of %d bytes", len(s))
 		}
@@ -90,7 +103,7 @@ func (e *Entry) check() error {
 		return errors.New("a number out of range")
 	case e.Nanoseconds < 0 || e.OwnNanoseconds < 0:
 		return errors.New("a negative time")
-	case len(e.Wrong) > maxWrong:
+	case len(e.Wrong) > MostWrong || len(e.Refused) > MostWrong:
 		return errors.New("too many candidates")
 	case e.Choice.Library == "" && e.Choice != Choice{}:
 		return errors.New("a choice of no library")

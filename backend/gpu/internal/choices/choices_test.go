@@ -97,7 +97,8 @@ func bad() map[string]string {
 		"negative":      with(func(e *Entry) { e.Nanoseconds = -1 }),
 		"order":         with(func(e *Entry) { e.Choice.Order = 1 << 30 }),
 		"huge":          with(func(*Entry) {}) + strings.Repeat(" ", maxBytes),
-		"many wrong":    with(func(e *Entry) { e.Wrong = make([]string, maxWrong+1) }),
+		"many wrong":    with(func(e *Entry) { e.Wrong = make([]string, MostWrong+1) }),
+		"many refused":  with(func(e *Entry) { e.Refused = make([]string, MostWrong+1) }),
 		"half a choice": with(func(e *Entry) { e.Choice.Library = "" }),
 	}
 }
