@@ -183,7 +183,7 @@ func (m *measurement) operands() error {
 		if y == nil {
 			continue
 		}
-		err := error(nil)
+		var err error
 		if x := m.k.in[i]; x.frozen.Load() && !x.spec.DType.Code() {
 			err = m.k.q.Add(m, cuda.Copy(y.ptr, x.ptr, x.spec.Bytes()))
 		} else {
