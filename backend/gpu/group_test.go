@@ -247,14 +247,20 @@ func (w *watched) Step(i train.StepInfo) error {
 }
 func (*watched) Epoch(train.EpochInfo) error { return nil }
 
-// fitOn trains on devices and returns the losses and the bits of the result.
-func fitOn(t *testing.T, bs []*Backend, g *graph.Graph, c train.Config, o train.Options) ([]float64, map[string][]byte, error) {
-	w := &watched{t: t}
-	for _, b := range bs {
-		w.states = append(w.states, program.NewState(b))
+// ranked says that a training is on devices.
+func ranked(bs []*Backend, c train.Config, o *train.Options) train.Config {
+	o.State, o.Peers = program.NewState(bs[0]), nil
+	for _, b := range bs[1:] {
+		o.Peers = append(o.Peers, program.NewState(b))
 	}
 	c.Ranks = len(bs)
-	o.State, o.Peers = w.states[0], w.states[1:]
+	return c
+}
+
+// fitOn trains on devices and returns the losses and the bits of the result.
+func fitOn(t *testing.T, bs []*Backend, g *graph.Graph, c train.Config, o train.Options) ([]float64, map[string][]byte, error) {
+	c = ranked(bs, c, &o)
+	w := &watched{t: t, states: append([]*program.State{o.State}, o.Peers...)}
 	o.Callbacks = append(o.Callbacks, w)
 	if o.Train == nil {
 		o.Train = blobs{64, -1}

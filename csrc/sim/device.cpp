@@ -416,6 +416,7 @@ CUresult cuGetErrorName(CUresult e, const char** text) {
 void goqatsim_reset(void) {
   std::lock_guard<std::mutex> g(big);
   nccl_reset();
+  trace_reset();
   streams_reset();
   library_reset();
   graphs_reset();

@@ -40,6 +40,12 @@ struct Node;
 struct CollectiveCall;
 using Nodes = std::vector<std::shared_ptr<Node>>;
 
+// Traced is the place of a piece of work in a record (trace.cpp).
+struct Traced {
+  uint64_t record = 0;  // none
+  size_t at = 0;
+};
+
 // Work is what a stream queues and a graph holds.
 struct Work {
   enum Kind { empty, kernel, copy, set, host, record, wait, graph, library, collective } kind = empty;
@@ -63,6 +69,7 @@ struct Work {
   std::shared_ptr<Event> event;
   uint64_t ticket = 0;
   std::vector<std::pair<std::shared_ptr<Stream>, uint64_t>> streams;  // of wait
+  std::vector<Traced> after;                                          // what a wait is for
   // graph
   std::shared_ptr<Nodes> nodes;
   // collective
@@ -71,6 +78,7 @@ struct Work {
 
 struct Node {
   Work work;
+  Traced traced;
   std::vector<Node*> after;  // what it depends on
 };
 
@@ -94,6 +102,7 @@ struct Stream : std::enable_shared_from_this<Stream> {
   uint64_t enqueued = 0, done = 0;
   std::shared_ptr<Capture> capture;
   std::vector<Node*> tail;  // of the capture: what the next node depends on
+  Traced traced;            // its last work
 };
 
 struct Event {
@@ -103,6 +112,7 @@ struct Event {
   uint64_t ticket = 0;  // of the record in its stream
   double time = 0;      // milliseconds
   bool ever = false;
+  Traced traced;  // the record
   std::shared_ptr<Capture> capture;
   std::vector<Node*> tail;
 };
@@ -169,6 +179,9 @@ int check_launch(CUfunction f, const unsigned* grid, const unsigned* block, unsi
 bool pack(CUfunction f, void** parameters, void** extra, std::vector<unsigned char>* out);
 int run_kernel(const Work& w, int device);
 uint64_t kernels_of(int device);  // executed
+// trace.cpp
+Traced traced(const Stream& s, const Work& w, const std::vector<Traced>& after);
+void trace_reset();
 // nccl.cpp
 int run_collective(const Work& w, int device);
 void nccl_reset();

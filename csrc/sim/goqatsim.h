@@ -76,6 +76,16 @@ void goqatsim_collective_count(goqatsim_collectives* out);
 // Makes ncclCommGetAsyncError of all communicators tell code.
 void goqatsim_collective_fault(int code);
 
+// Begins a new record of the work given to streams and captures, or ends it.
+void goqatsim_trace(int on);
+// The record, a line for each piece of work:
+//   KIND NAME DEVICE STREAM CAPTURED AFTER...
+// NAME is that of a kernel, else "-"; streams count from 0 as they come;
+// CAPTURED is 1 in a capture, where events are no work; AFTER are the lines,
+// from 0, that the piece waits for itself. The text stays valid to the next
+// call by this thread.
+const char* goqatsim_traced(void);
+
 // The heads of all compiled kernels of a target as PTX without code, which
 // cuModuleLoadData takes: for tests of the simulator itself.
 const char* goqatsim_ptx(int target);

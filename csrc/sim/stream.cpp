@@ -91,6 +91,9 @@ CUresult submit(const std::shared_ptr<Stream>& s, Work w) {
     auto n = std::make_shared<Node>();
     n->work = std::move(w);
     n->after = s->tail;
+    std::vector<Traced> before;
+    for (Node* a : n->after) before.push_back(a->traced);
+    n->traced = traced(*s, n->work, before);
     s->tail = {n.get()};
     s->capture->nodes.push_back(n);
     return CUDA_SUCCESS;
@@ -107,18 +110,20 @@ CUresult submit(const std::shared_ptr<Stream>& s, Work w) {
     join.kind = Work::wait;
     for (auto& o : streams)
       if (o.second->device == s->device && !(o.second->flags & CU_STREAM_NON_BLOCKING) && o.second->done < o.second->enqueued)
-        join.streams.push_back({o.second, o.second->enqueued});
+        join.streams.push_back({o.second, o.second->enqueued}), w.after.push_back(o.second->traced);
     if (!join.streams.empty()) s->queue.push_back(join), s->enqueued++;
   } else if (!(s->flags & CU_STREAM_NON_BLOCKING)) {
     auto& n = null_streams[s->device];
     if (n && n->done < n->enqueued) {
       Work join;
       join.kind = Work::wait;
-      join.streams.push_back({n, n->enqueued});
+      join.streams.push_back({n, n->enqueued}), w.after.push_back(n->traced);
       s->queue.push_back(join), s->enqueued++;
     }
   }
   bool callback = has_callback(w);
+  w.after.push_back(s->traced);
+  s->traced = traced(*s, w, w.after);
   s->queue.push_back(std::move(w));
   s->enqueued++;
   if (callback) {
@@ -358,6 +363,7 @@ CUresult cuStreamWaitEvent(CUstream h, CUevent eh, unsigned) {
   Work w;
   w.kind = Work::wait;
   w.streams.push_back({e->stream, e->ticket});
+  w.after.push_back(e->traced);
   return submit(s, w);
 }
 
@@ -407,6 +413,7 @@ CUresult cuEventRecord(CUevent eh, CUstream h) {
   CUresult r = submit(s, w);
   e->stream = s;
   e->ticket = s->enqueued;
+  e->traced = s->traced;
   e->ever = true;
   return r;
 }

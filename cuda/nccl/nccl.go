@@ -238,11 +238,11 @@ func (g *Group) Watch() error {
 		return nil
 	}
 	for _, k := range g.ranks {
-		var r C.int
-		if err := fault("ncclCommGetAsyncError", C.goqat_nccl_async(k.r.comm, &r)); err != nil {
+		// The result lies in C's memory: training steps allocate nothing.
+		if err := fault("ncclCommGetAsyncError", C.goqat_nccl_async(k.r.comm, &k.r.async)); err != nil {
 			return err
 		}
-		if r != C.GOQAT_NCCL_SUCCESS && r != C.GOQAT_NCCL_IN_PROGRESS {
+		if r := k.r.async; r != C.GOQAT_NCCL_SUCCESS && r != C.GOQAT_NCCL_IN_PROGRESS {
 			return fault("a collective operation", r)
 		}
 	}

@@ -39,6 +39,7 @@ typedef struct {
   CUevent done;
   int gone;         // aborted or destroyed
   int result;       // of the first call that failed
+  int async;        // of goqat_nccl_async
 } goqat_nccl_rank;
 
 typedef struct {

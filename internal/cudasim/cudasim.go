@@ -34,6 +34,8 @@ static void sim_collective_count(goqatsim_collectives *c) {
   ((void (*)(goqatsim_collectives *))sym("goqatsim_collective_count"))(c);
 }
 static void sim_collective_fault(int code) { ((void (*)(int))sym("goqatsim_collective_fault"))(code); }
+static void sim_trace(int on) { ((void (*)(int))sym("goqatsim_trace"))(on); }
+static const char *sim_traced(void) { return ((const char *(*)(void))sym("goqatsim_traced"))(); }
 static void sim_kernel_clear(void) { ((void (*)(void))sym("goqatsim_kernel_clear"))(); }
 static void sim_set_capability(int cc) { ((void (*)(int))sym("goqatsim_set_capability"))(cc); }
 static void sim_virtual_clock(int on) { ((void (*)(int))sym("goqatsim_virtual_clock"))(on); }
@@ -53,6 +55,9 @@ import "C"
 import (
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -138,6 +143,64 @@ func CountCollectives() Collectives {
 
 // FailCollectives makes all communicators tell of an asynchronous fault.
 func FailCollectives(code int) { C.sim_collective_fault(C.int(code)) }
+
+// Work is a piece of work given to a stream or a capture.
+type Work struct {
+	Kind           string // "kernel", "collective", "copy", "set", "graph", "record", "wait", ...
+	Name           string // Of a kernel, else "-".
+	Device, Stream int    // Streams count from 0 in the order of a trace.
+	Captured       bool
+	After          []int // What it waits for itself.
+}
+
+// Trace returns the work that is given to streams and captures while f runs.
+func Trace(f func()) []Work {
+	C.sim_trace(1)
+	f()
+	C.sim_trace(0)
+	var all []Work
+	runtime.LockOSThread() // The text is the thread's.
+	defer runtime.UnlockOSThread()
+	for line := range strings.Lines(C.GoString(C.sim_traced())) {
+		var w Work
+		for i, s := range strings.Fields(line) {
+			n, _ := strconv.Atoi(s) // 0 for words.
+			switch i {
+			case 0:
+				w.Kind = s
+			case 1:
+				w.Name = s
+			case 2:
+				w.Device = n
+			case 3:
+				w.Stream = n
+			case 4:
+				w.Captured = n == 1
+			default:
+				w.After = append(w.After, n)
+			}
+		}
+		all = append(all, w)
+	}
+	return all
+}
+
+// Needs returns the pieces of work that piece i waits for, at whatever remove.
+func Needs(all []Work, i int) map[int]bool {
+	needs := map[int]bool{}
+	todo := []int{i}
+	for len(todo) > 0 {
+		w := all[todo[len(todo)-1]]
+		todo = todo[:len(todo)-1]
+		for _, a := range w.After {
+			if !needs[a] {
+				needs[a] = true
+				todo = append(todo, a)
+			}
+		}
+	}
+	return needs
+}
 
 // Kernel is the traffic of a kernel since the last clear.
 type Kernel struct {
