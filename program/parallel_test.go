@@ -138,3 +138,78 @@ func TestRanksHaveTheGradientsOfTheBatch(t *testing.T) {
 	require.ErrorContains(t, errs[0], "ranks do not match: tensor 0 is float32[3] on rank 0 and float32[4] on rank 1")
 	require.ErrorContains(t, errs[1], "ranks do not match")
 }
+
+// TestRanksAreExactWhereSumsAre: where no sum of gradients is rounded, here of
+// small whole numbers, 2 and 4 ranks have the bits of one with the whole batch,
+// whatever the buckets.
+func TestRanksAreExactWhereSumsAre(t *testing.T) {
+	ctx := context.Background()
+	r := rand.New(rand.NewPCG(5, 6))
+	whole := func(shape ...int) *tensor.Tensor {
+		x := tensor.New(tensor.Of(tensor.F32, shape...))
+		for i := range x.F32() {
+			x.F32()[i] = float32(r.IntN(5) - 2)
+		}
+		return x
+	}
+	g := graph.New()
+	y := g.Input("x", tensor.Of(tensor.F32, 8, 16))
+	for _, name := range []string{"a", "b", "c", "d"} {
+		w := whole(16, 16)
+		for i := range w.F32() {
+			if r.IntN(8) > 0 {
+				w.F32()[i] = 0
+			}
+		}
+		y = g.Apply(backend.Relu{}, g.Apply(backend.Add{}, g.Apply(backend.Gemm{}, y, g.Param(name, w)), g.Param(name+".bias", whole(16))))
+	}
+	g.Output("loss", g.Apply(backend.Reduce{Kind: backend.ReduceMean}, g.Apply(backend.Mul{}, y, y)))
+	require.NoError(t, g.Err())
+	x := whole(8, 16)
+	run := func(ranks int, bucket int64) (grads [][]byte, buckets int) {
+		bs := make([]backend.Backend, ranks)
+		for i := range bs {
+			bs[i] = gocpu.New()
+		}
+		if ranks > 1 {
+			group, err := backend.Join(bs...)
+			require.NoError(t, err)
+			defer group.Close()
+		}
+		ps := make([]*program.Program, ranks)
+		errs := make(chan error)
+		for i, b := range bs {
+			p, err := program.Compile(ctx, g, program.Options{Backend: b, Batch: 8 / ranks, Mode: graph.Mode{Train: true}, Loss: "loss", Parallel: program.Parallel{Rank: i, Ranks: ranks, Bucket: bucket}})
+			require.NoError(t, err)
+			v, err := x.View(8/ranks*i, 8/ranks*(i+1))
+			require.NoError(t, err)
+			require.NoError(t, p.SetInput(ctx, "x", v))
+			ps[i] = p
+			go func() { errs <- p.Run(ctx) }()
+		}
+		for range ps {
+			require.NoError(t, <-errs)
+		}
+		for _, n := range ps[0].Graph().Nodes() {
+			if _, ok := n.Op.(backend.AllReduce); ok {
+				buckets++
+			}
+		}
+		for _, o := range g.Values(graph.Param) {
+			d, err := ps[0].OutputTensor(ctx, "grad."+o.Name())
+			require.NoError(t, err)
+			require.NotEqual(t, make([]byte, len(d.Bytes())), d.Bytes(), o.Name())
+			grads = append(grads, d.Bytes())
+		}
+		return grads, buckets
+	}
+	want, n := run(1, 0)
+	require.Zero(t, n)
+	for _, ranks := range []int{2, 4} {
+		for bucket, buckets := range map[int64]int{1: 8, 1100: 5, 1 << 20: 1} {
+			got, n := run(ranks, bucket)
+			require.Equal(t, want, got, "%d ranks, buckets of %d", ranks, bucket)
+			require.Equal(t, buckets, n, bucket)
+		}
+	}
+}
