@@ -71,13 +71,13 @@ func bindMatMul[T float](b *Backend, op backend.MatMul, out, in []*tensor.Tensor
 	if len(z) == 0 {
 		return func() error { return nil }
 	}
-	count := len(z) / (m * n)
+	count, order := len(z)/(m*n), backend.ProductOrder(len(z)/n, n, k)
 	if !op.TransA && sb.lead.Numel() == 1 && sa.lead.Numel() == count {
 		// The matrices a lie in a row and meet the same b: one tall product.
 		m, count = m*count, 1
 	}
 	if count < stackTogether {
-		return bindFewProducts(b, op, z, x, y, sa, sb, m, n, k, count)
+		return bindFewProducts(b, op, z, x, y, sa, sb, m, n, k, count, order)
 	}
 	lead, _ := tensor.Broadcast(sa.lead, sb.lead) // Inference has broadcast them.
 	atX, atY := sa.offsets(lead), sb.offsets(lead)
@@ -85,7 +85,7 @@ func bindMatMul[T float](b *Backend, op backend.MatMul, out, in []*tensor.Tensor
 	plans := make([]*gemm.Plan[T], cap(free))
 	each := 0
 	for i := range plans {
-		plans[i] = gemm.New[T](serial, op.TransA, op.TransB, m, n, k)
+		plans[i] = gemm.NewOrdered[T](serial, op.TransA, op.TransB, m, n, k, order)
 		each = roundUp64(plans[i].Workspace())
 	}
 	var mem []byte
@@ -108,13 +108,13 @@ func bindMatMul[T float](b *Backend, op backend.MatMul, out, in []*tensor.Tensor
 }
 
 // bindFewProducts multiplies matrices one after another.
-func bindFewProducts[T float](b *Backend, op backend.MatMul, z, x, y []T, sa, sb matrixStack, m, n, k, count int) func() error {
+func bindFewProducts[T float](b *Backend, op backend.MatMul, z, x, y []T, sa, sb matrixStack, m, n, k, count int, order backend.SumOrder) func() error {
 	atX, atY := []int{0}, []int{0}
 	if count > 1 {
 		lead, _ := tensor.Broadcast(sa.lead, sb.lead) // Inference has broadcast them.
 		atX, atY = sa.offsets(lead), sb.offsets(lead)
 	}
-	p := gemm.New[T](parallel, op.TransA, op.TransB, m, n, k)
+	p := gemm.NewOrdered[T](parallel, op.TransA, op.TransB, m, n, k, order)
 	b.scratch.need(p.Workspace())
 	return func() error {
 		ws := b.scratch.take(p.Workspace())

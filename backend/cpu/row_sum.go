@@ -3,6 +3,7 @@ package cpu
 import (
 	"runtime"
 
+	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/cpu/internal/channels"
 	"github.com/goqat/goqat/backend/cpu/internal/gemm"
 	"github.com/goqat/goqat/tensor"
@@ -12,10 +13,9 @@ import (
 //
 //	c[m,k] = sum over rows r of a[r,:m]^T x[r,:k]
 //
-// with very many rows, where x lies in memory or is produced a tile at a time.
-// Produced rows of small results are summed over fixed segments, each by one
-// worker, and the partial sums added in order; large results grow tile by
-// tile by all workers together.
+// with very many rows, where x lies in memory or is produced a tile at a time,
+// in the order of [backend.ProductOrder]. Where that has parts, each is summed
+// by one worker; else the result grows tile by tile by all workers together.
 type rowSum[T float] struct {
 	rows, m, k int
 	a          []T // row stride lda
@@ -27,11 +27,12 @@ type rowSum[T float] struct {
 	produce func(slot int, dst []T, lo, hi int)
 
 	tile     int // rows of x produced at once
-	segment  int // rows of a segment, a multiple of tile
+	segment  int // rows of a part
 	segments int
 	slots    slots
 	nslots   int
-	plans    [][2]*gemm.Plan[T] // by slot: for a full tile and for the last one
+	lengths  [3]int             // of tiles
+	plans    [][3]*gemm.Plan[T] // by slot and length
 
 	planBytes, tileBytes, partBytes int
 	grain                           int
@@ -45,27 +46,22 @@ type rowSum[T float] struct {
 const (
 	rowSumTile     = 32 << 10 // elements of x produced at once by one worker
 	rowSumTogether = 4 << 20  // elements of x produced at once by all workers
-	rowSumResult   = 128 << 10
-	rowSumSegments = 16
 )
 
 // plan cuts the work; the cuts depend on the shape alone.
 func (s *rowSum[T]) plan() {
 	k := max(s.k, 1)
-	s.tile = min(max(rowSumTile/k, 64)+7, 1024) &^ 7
-	tiles := (s.rows + s.tile - 1) / s.tile
-	s.segments = min(rowSumSegments, tiles)
-	together := s.direct != nil || s.segments < 2 || s.m*s.k > rowSumResult || s.segments < 4 && s.m*s.k > rowSumResult/16
-	if together {
-		s.segments = 1
-		s.tile = max(s.rows, 1)
-		if s.direct == nil {
-			s.tile = min(max(rowSumTogether/k, 256), s.tile)
-		}
-		s.segment = s.rows
-	} else {
-		s.segment = (tiles + s.segments - 1) / s.segments * s.tile
-		s.segments = (s.rows + s.segment - 1) / s.segment
+	order := backend.ProductOrder(s.m, s.k, s.rows)
+	s.segments, s.segment = max(order.Parts(), 1), order.Part*order.Depth
+	together := s.direct != nil || s.segments == 1
+	// Tiles are whole blocks of the order.
+	switch {
+	case s.direct != nil:
+		s.segments, s.segment, s.tile = 1, max(s.rows, 1), max(s.rows, 1)
+	case together:
+		s.tile = min(max(rowSumTogether/k/order.Depth, 1)*order.Depth, max(s.rows, 1))
+	default:
+		s.tile = min(max(rowSumTile/k/order.Depth, 1)*order.Depth, s.segment)
 		s.partBytes = roundUp64(s.segments * s.m * s.k * sizeOf[T]())
 	}
 	par := gemm.Parallel(serial)
@@ -74,13 +70,20 @@ func (s *rowSum[T]) plan() {
 		par = parallel
 	}
 	s.slots = newSlots(s.nslots)
-	last := s.rows % s.tile
+	// Tiles of three lengths: whole ones, the last of a part and the last.
+	s.lengths = [3]int{min(s.tile, s.rows), min(s.segment, s.rows) % s.tile, s.rows % s.segment % s.tile}
 	for range s.nslots {
-		p := [2]*gemm.Plan[T]{gemm.New[T](par, true, false, s.m, s.k, min(s.tile, s.rows)), nil}
-		s.planBytes = roundUp64(p[0].Workspace())
-		if last > 0 {
-			p[1] = gemm.New[T](par, true, false, s.m, s.k, last)
-			s.planBytes = max(s.planBytes, roundUp64(p[1].Workspace()))
+		var p [3]*gemm.Plan[T]
+		for i, n := range s.lengths {
+			if n == 0 && i > 0 {
+				continue
+			}
+			o := order
+			if s.direct == nil {
+				o = backend.SumOrder{Length: n, Depth: order.Depth, Period: max(n, 1)}.Whole()
+			}
+			p[i] = gemm.NewOrdered[T](par, true, false, s.m, s.k, n, o)
+			s.planBytes = max(s.planBytes, roundUp64(p[i].Workspace()))
 		}
 		s.plans = append(s.plans, p)
 	}
@@ -174,9 +177,9 @@ func (s *rowSum[T]) together() {
 }
 
 func (s *rowSum[T]) product(slot int, x []T, lo, hi int, accumulate bool, c []T, ws []byte) {
-	p := s.plans[slot][0]
-	if hi-lo != min(s.tile, s.rows) {
-		p = s.plans[slot][1]
+	i := 0
+	for hi-lo != s.lengths[i] {
+		i++
 	}
-	p.Run(s.a[lo*s.lda:], s.lda, x, s.k, accumulate, c, s.k, ws)
+	s.plans[slot][i].Run(s.a[lo*s.lda:], s.lda, x, s.k, accumulate, c, s.k, ws)
 }

@@ -56,9 +56,12 @@ type Operand struct {
 // Sizes of blocks, as of [Plan].
 const (
 	pairBlock      = 256
-	packPairs      = 16 // rows of cells of B that are packed together
-	splitPairs     = 1024
+	packPairs      = 16   // rows of cells of B that are packed together
+	splitPairs     = 1024 // pairs of k from which, and
+	splitRatio     = 16   // k over m and n from which slices of k make the tiles
 	splitPairGrain = 512
+	maxSplits      = 32
+	splitBytes     = 16 << 20
 )
 
 // NewBF16 prepares C[m,n] = op(A) op(B), optionally added to C. A is [m,k]

@@ -1,5 +1,7 @@
 package gemm
 
+import "github.com/goqat/goqat/backend"
+
 // floatKernel is the inner product of an instruction set.
 type floatKernel[T Float] struct {
 	height int  // rows of the tallest register tile
@@ -12,20 +14,14 @@ type floatKernel[T Float] struct {
 	transpose func(dst []T, w int, src []T, ld, cols, k int)
 }
 
-// Sizes of blocks. A panel of B of depthBlock rows stays in the first-level
-// cache, a block of A of rowBlock x depthBlock in the second.
+// Sizes of tiles. A block of A of rowBlock rows and a block of k, see
+// [backend.SumOrder], stays in the second-level cache.
 const (
-	depthBlock   = 320
 	rowBlock     = 140
 	rowBytes     = 1 << 20 // of rows produced on demand, in one tile
 	tileFlops    = 16 << 20
-	maxTiles     = 32   // that columns are cut for
-	splitDepth   = 4096 // k from which, and
-	splitRatio   = 16   // k over m and n from which slices of k make the tiles
-	splitGrain   = 1024
+	maxTiles     = 32 // that columns are cut for
 	splitTiles   = 8
-	maxSplits    = 32
-	splitBytes   = 16 << 20
 	copyColumns  = 16  // a block of A used by more columns is made contiguous
 	directRows   = 64  // fewer rows use B in place
 	reduceGrain  = 256 // columns of one tile of the sum of partial products
@@ -46,8 +42,8 @@ type Plan[T Float] struct {
 	rowTiles int
 	colTile  int // columns of C in one tile, whole panels
 	colTiles int
-	splits   int // slices of k with partial products; 1 is none
-	slice    int // depth of one slice
+	splits   int // parts of k; 1 is all
+	slice    int // depth of one part
 	copyA    bool
 	copyAll  bool // all of A before the product, for more than one tile of columns
 	packB    bool // B, all of it before the product unless lateB is set
@@ -74,17 +70,24 @@ type Plan[T Float] struct {
 // when transA is set, stored as [k,m]; B is [k,n] or, when transB is set,
 // stored as [n,k].
 func New[T Float](par Parallel, transA, transB bool, m, n, k int) *Plan[T] {
-	return plan[T](par, transA, transB, m, n, k, nil)
+	return plan[T](par, transA, transB, m, n, k, nil, backend.ProductOrder(m, n, k))
+}
+
+// NewOrdered is [New] with another order of sums than that of a product of its
+// shape. It has one period.
+func NewOrdered[T Float](par Parallel, transA, transB bool, m, n, k int, order backend.SumOrder) *Plan[T] {
+	return plan[T](par, transA, transB, m, n, k, nil, order)
 }
 
 // NewRows is [New] for a matrix A [m,k] that is made row by row while it is
 // used, such as the patches of a convolution: rows fills dst with rows
 // [lo,hi) of A, k elements each. It is called from several goroutines.
 func NewRows[T Float](par Parallel, transB bool, m, n, k int, rows func(dst []T, lo, hi int)) *Plan[T] {
-	return plan(par, false, transB, m, n, k, rows)
+	return plan(par, false, transB, m, n, k, rows, backend.ProductOrder(m, n, k).Whole())
 }
 
-func plan[T Float](par Parallel, transA, transB bool, m, n, k int, rows func(dst []T, lo, hi int)) *Plan[T] {
+// plan makes a plan; what is produced by rows has one part.
+func plan[T Float](par Parallel, transA, transB bool, m, n, k int, rows func(dst []T, lo, hi int), order backend.SumOrder) *Plan[T] {
 	checkShape(m, n, k)
 	p := &Plan[T]{par: par, kernel: floatKernelFor[T](), transA: transA, transB: transB, m: m, n: n, k: k, rows: rows}
 	p.packBody, p.copyBody, p.tileBody, p.splitBody, p.sumBody = p.packRows, p.copyTiles, p.tiles, p.slices, p.sum
@@ -97,14 +100,8 @@ func plan[T Float](par Parallel, transA, transB bool, m, n, k int, rows func(dst
 	}
 	size := sizeOf[T]()
 	kr := &p.kernel
-	p.depth = roundUp(ceilDiv(k, ceilDiv(k, depthBlock)), 8)
+	p.depth, p.splits, p.slice = order.Depth, order.Parts(), order.Part*order.Depth
 	p.cutTiles(size)
-	p.splits, p.slice = 1, k
-	if rows == nil && p.rowTiles < splitTiles && k >= max(splitDepth, splitRatio*m, splitRatio*n) {
-		s := min(maxSplits, ceilDiv(k, splitGrain), max(splitBytes/size/(m*n), 1))
-		p.slice = roundUp(ceilDiv(k, s), p.depth)
-		p.splits = ceilDiv(k, p.slice)
-	}
 	direct := !transB && (kr.masked || n%kr.narrow == 0)
 	slot := 0
 	if p.splits > 1 {
