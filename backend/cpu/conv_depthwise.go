@@ -3,6 +3,7 @@ package cpu
 import (
 	"runtime"
 
+	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/cpu/internal/channels"
 	"github.com/goqat/goqat/tensor"
 )
@@ -187,13 +188,11 @@ func sumProducts[T float](dx, d, w []T, m int) {
 	}
 }
 
-const depthwiseSegments = 16
-
 func bindDepthwiseGradWeight[T float](b *Backend, g *convGeometry, dw, dy []T, x *operand[T]) func() error {
 	m, size := g.og, g.o*g.k
 	loops := channels.For[T]()
 	all := g.n * g.oh
-	segment := max((all+depthwiseSegments-1)/depthwiseSegments, 1)
+	segment := backend.DepthwiseLines(all, g.ow)
 	segments := (all + segment - 1) / segment
 	n := max(min(segments, runtime.GOMAXPROCS(0)), 1)
 	free := newSlots(n)

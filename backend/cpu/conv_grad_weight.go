@@ -52,6 +52,9 @@ type weightLines[E gemm.Cell, T float] interface {
 	// a cell.
 	terms() int
 	per() int
+	// order returns the order of sums of a weight of size elements, and how
+	// many of its blocks a unit of so many output lines has.
+	order(size, lines int) (backend.SumOrder, int)
 	// prepare reads what may change from run to run. It fails on what the
 	// kernel cannot take.
 	prepare() error
@@ -73,9 +76,9 @@ type weightLines[E gemm.Cell, T float] interface {
 // kernel are every stride-th column of a line, and those under a row of the
 // kernel lie side by side.
 //
-// The output positions are cut into segments by shape, each summed on its
-// own and then with the others in order. When the result is large there is
-// one segment, and all workers share the result instead.
+// The output positions are summed in the order of [backend.WeightGradOrder], a
+// unit of blocks at a time. A part of it is a segment, which one worker sums; where
+// there is one, all workers share the result instead.
 type weightGrad[E gemm.Cell, T float] struct {
 	weightLines[E, T]
 	g  *convGeometry
@@ -86,19 +89,19 @@ type weightGrad[E gemm.Cell, T float] struct {
 	run     int  // inputs side by side: of a row of the kernel, or of a tap
 	taps    int  // runs of a row of the kernel
 	patches bool // runs are too short: they are put together
-	lines   int  // output lines of a unit
-	units   int
-	held    int // input lines of a unit, at most
-	images  int // whole images of a unit, 0 for bands of one
-	bands   int // of an image, when units are bands
+	lines   int  // output lines of a unit, at most
+	held    int  // input lines of a unit, at most
 
-	segments, perSegment              int
+	sums                              backend.SumOrder
+	perUnit                           int // blocks of a unit, at most
+	segments                          int
 	gradStride                        int // cells from one cell of the output to the next
 	gradCells, inputCells, patchCells int
 	slotCells, partBytes              int
 	slots                             slots          // of memory
 	lists                             slots          // of blocks
-	blocks                            [][]gemm.Block // by slot
+	blocks                            [][]gemm.Block // of the lines of a unit, by slot
+	ends                              [][]int        // of each block's lines among them
 	tiles                             int            // of the product of a unit
 	body, sumBody                     func(lo, hi int)
 	gradBody, inputBody, tileBody     func(lo, hi int)
@@ -116,15 +119,11 @@ type weightUnit[E gemm.Cell, T float] struct {
 	add   bool
 }
 
-// unit is a range of output lines and the input lines that they need, of
-// all images.
-type unit struct{ o0, o1, i0, i1 int }
+// unit is a range of blocks, and of the output lines and the input lines that
+// they need, of all images.
+type unit struct{ b0, b1, o0, o1, i0, i1 int }
 
-const (
-	gradSegments = 16
-	gradResult   = 128 << 10 // elements of a result that has segments
-	shortRun     = 16
-)
+const shortRun = 16
 
 func newWeightGrad[E gemm.Cell, T float](g *convGeometry, dw []T, l weightLines[E, T]) *weightGrad[E, T] {
 	c := &weightGrad[E, T]{weightLines: l, g: g, dw: dw}
@@ -141,24 +140,20 @@ func newWeightGrad[E gemm.Cell, T float](g *convGeometry, dw []T, l weightLines[
 		line += c.depth * g.k
 	}
 	// Whole images while several fit, else bands of lines.
-	if c.images = min(bandCells/max(g.h*line, 1), g.n); c.images >= 1 {
-		c.bands, c.lines, c.held = 1, c.images*g.oh, c.images*g.h
-		c.units = (g.n + c.images - 1) / c.images
-	} else {
-		reach := (g.kh - 1) * g.dh
-		c.lines = min(max((bandCells/line-reach)/g.sh, 1), max(g.oh, 1))
-		c.bands = (g.oh + c.lines - 1) / c.lines
-		c.held = min((c.lines-1)*g.sh+reach+1, g.h)
-		c.units = g.n * c.bands
+	lines := min(bandCells/max(g.h*line, 1), g.n) * g.oh
+	if lines == 0 {
+		lines = min(max((bandCells/line-(g.kh-1)*g.dh)/g.sh, 1), max(g.oh, 1))
 	}
 	size := g.o * g.k
-	c.segments = max(min(gradSegments, c.units), 1)
-	if size > gradResult {
-		c.segments = 1
-	}
-	c.perSegment = (c.units + c.segments - 1) / c.segments
-	if c.perSegment > 0 {
-		c.segments = (c.units + c.perSegment - 1) / c.perSegment
+	c.sums, c.perUnit = l.order(size, lines)
+	c.segments = max(c.sums.Parts(), 1)
+	perUnit := 0
+	for s := range c.segments {
+		for b, end := s*c.sums.Part, min((s+1)*c.sums.Part, c.sums.Blocks()); b < end; {
+			u := c.unitAt(b, end)
+			c.lines, c.held, perUnit = max(c.lines, u.o1-u.o0), max(c.held, u.i1-u.i0), max(perUnit, u.b1-u.b0)
+			b = u.b1
+		}
 	}
 	c.gradStride = g.og
 	c.gradCells = c.lines * c.depth * g.og * l.terms()
@@ -173,7 +168,8 @@ func newWeightGrad[E gemm.Cell, T float](g *convGeometry, dw []T, l weightLines[
 	c.slots = newSlots(min(c.segments, runtime.GOMAXPROCS(0)))
 	c.lists = newSlots(runtime.GOMAXPROCS(0))
 	for range cap(c.lists) {
-		c.blocks = append(c.blocks, make([]gemm.Block, 0, c.lines*l.terms()))
+		c.blocks = append(c.blocks, make([]gemm.Block, 0, (c.lines+perUnit)*l.terms()))
+		c.ends = append(c.ends, make([]int, 0, perUnit))
 	}
 	c.partBytes = roundUp64(c.segments * size * sizeOf[T]())
 	c.body = func(lo, hi int) {
@@ -231,25 +227,25 @@ func (c *weightGrad[E, T]) bind(b *Backend) func() error {
 	}
 }
 
-// unitAt returns unit u.
-func (c *weightGrad[E, T]) unitAt(u int) unit {
-	g := c.g
-	if c.images > 0 {
-		n0, n1 := u*c.images, min((u+1)*c.images, g.n)
-		return unit{n0 * g.oh, n1 * g.oh, n0 * g.h, n1 * g.h}
-	}
-	n, i0 := u/c.bands, u%c.bands*c.lines
-	i1 := min(i0+c.lines, g.oh)
-	h0, h1 := max(i0*g.sh-g.top, 0), min((i1-1)*g.sh-g.top+(g.kh-1)*g.dh+1, g.h)
-	return unit{n*g.oh + i0, n*g.oh + i1, n*g.h + h0, n*g.h + max(h0, h1)}
+// unitAt returns the unit that starts with block b of a segment that ends at
+// block end.
+func (c *weightGrad[E, T]) unitAt(b, end int) unit {
+	g, u := c.g, unit{b0: b, b1: min(b+c.perUnit, end)}
+	u.o0, u.o1 = c.sums.Start(u.b0)/g.ow, (c.sums.Start(u.b1)-1)/g.ow+1
+	first, last := u.o0/g.oh, (u.o1-1)/g.oh // Images.
+	h0 := min(max(u.o0%g.oh*g.sh-g.top, 0), g.h)
+	h1 := max(min((u.o1-1)%g.oh*g.sh-g.top+(g.kh-1)*g.dh+1, g.h), 0)
+	u.i0 = first*g.h + h0
+	u.i1 = max(last*g.h+h1, u.i0)
+	return u
 }
 
 // segment computes the partial result of segment s.
 func (c *weightGrad[E, T]) segment(slot, s int) {
 	each := len(c.mem) / cap(c.slots)
 	w := weightUnit[E, T]{mem: c.mem[slot*each : slot*each+c.slotCells], part: c.parts[s*len(c.dw) : (s+1)*len(c.dw)]}
-	for u := s * c.perSegment; u < min((s+1)*c.perSegment, c.units); u++ {
-		w.unit, w.add = c.unitAt(u), u > s*c.perSegment
+	for b, end := s*c.sums.Part, min((s+1)*c.sums.Part, c.sums.Blocks()); b < end; b = w.b1 {
+		w.unit, w.add = c.unitAt(b, end), b > s*c.sums.Part
 		for w.group = range c.g.groups {
 			c.step(&w)
 		}
@@ -374,49 +370,81 @@ func (c *weightGrad[E, T]) product(w *weightUnit[E, T], lo, hi int) {
 	grad, row := c.gradsOf(w)
 	dw := w.part[w.group*g.og*g.k:]
 	if c.patches {
-		blocks := c.blocks[list][:0]
-		for t := range c.terms() {
-			blocks = append(blocks, gemm.Block{A: t * c.lines * row})
-		}
+		blocks := c.blocks[list][:c.terms()]
 		patch := w.mem[c.gradCells+c.inputCells:]
 		for t := lo; t < hi; t++ {
 			j := t * kr.Wide()
-			kr.Tile(blocks, g.og, (w.o1-w.o0)*c.depth, grad, 1, c.gradStride, patch[j:], g.k, dw[j:], g.k, min(g.k-j, kr.Wide()), w.add)
+			for b := w.b0; b < w.b1; b++ {
+				p := c.pieceAt(b)
+				at := (p.l0-w.o0)*c.depth + p.j0
+				for i := range blocks {
+					blocks[i].A = i*c.lines*row + at*c.gradStride
+				}
+				kr.Tile(blocks, g.og, (p.l1-p.l0)*(p.j1-p.j0), grad, 1, c.gradStride, patch[at*g.k+j:], g.k, dw[j:], g.k, min(g.k-j, kr.Wide()), w.add || b > w.b0)
+			}
 		}
 		return
 	}
 	var blocks []gemm.Block
+	var ends []int
 	listed := -1
 	input, panels := c.inputsOf(w), (c.run+kr.Wide()-1)/kr.Wide()
 	for t := lo; t < hi; t++ {
 		run, j := t/panels, t%panels*kr.Wide()
 		if a := run / c.taps; a != listed {
-			listed, blocks = a, c.list(c.blocks[list][:0], w, a, row)
+			listed = a
+			blocks, ends = c.list(c.blocks[list][:0], c.ends[list][:0], w, a, row)
 		}
 		cols := min(c.run-j, kr.Wide())
-		out := dw[run*c.run+j:]
-		if len(blocks) > 0 {
-			kr.Tile(blocks, g.og, c.depth, grad, 1, c.gradStride, input[run%c.taps*g.dw*g.cg+j:], c.per()*g.sw*g.cg, out, g.k, cols, w.add)
-			continue
+		out, add, from := dw[run*c.run+j:], w.add, 0
+		for b := w.b0; b < w.b1; b++ {
+			lines := blocks[from:ends[b-w.b0]]
+			from += len(lines)
+			if len(lines) > 0 {
+				p := c.pieceAt(b)
+				kr.Tile(lines, g.og, p.j1-p.j0, grad, 1, c.gradStride, input[run%c.taps*g.dw*g.cg+j:], c.per()*g.sw*g.cg, out, g.k, cols, add)
+				add = true
+			}
 		}
-		for o := 0; o < g.og && !w.add; o++ {
+		for o := 0; o < g.og && !add; o++ {
 			clear(out[o*g.k : o*g.k+cols])
 		}
 	}
 }
 
-// list returns the products of the lines of a unit with row a of the kernel.
-func (c *weightGrad[E, T]) list(blocks []gemm.Block, w *weightUnit[E, T], a, row int) []gemm.Block {
+// piece is what a block has of its output lines [l0,l1), of all images: their
+// cells [j0,j1), all unless there is one line.
+type piece struct{ l0, l1, j0, j1 int }
+
+func (c *weightGrad[E, T]) pieceAt(b int) piece {
+	lo, hi, w := c.sums.Start(b), c.sums.Start(b+1), c.g.ow
+	p := piece{l0: lo / w, l1: (hi-1)/w + 1, j1: c.depth}
+	if hi-lo < w {
+		p.j0, p.j1 = lo-p.l0*w, hi-p.l0*w
+	}
+	return p
+}
+
+// list returns the products of the blocks of a unit with row a of the kernel,
+// the lines of one after those of the other, and where those of each end.
+func (c *weightGrad[E, T]) list(blocks []gemm.Block, ends []int, w *weightUnit[E, T], a, row int) ([]gemm.Block, []int) {
 	g := c.g
-	for t := range c.terms() {
-		for l := w.o0; l < w.o1; l++ {
-			n, ih := l/g.oh, l%g.oh*g.sh-g.top+a*g.dh
-			if ih >= 0 && ih < g.h {
-				blocks = append(blocks, gemm.Block{A: (t*c.lines + l - w.o0) * row, B: (n*g.h + ih - w.i0) * c.columns * g.cg})
+	for b := w.b0; b < w.b1; b++ {
+		p := c.pieceAt(b)
+		for t := range c.terms() {
+			for l := p.l0; l < p.l1; l++ {
+				n, ih := l/g.oh, l%g.oh*g.sh-g.top+a*g.dh
+				if ih >= 0 && ih < g.h {
+					blocks = append(blocks, gemm.Block{
+						A: (t*c.lines+l-w.o0)*row + p.j0*c.gradStride,
+						B: ((n*g.h+ih-w.i0)*c.columns + p.j0*c.per()*g.sw) * g.cg,
+					})
+				}
 			}
 		}
+		ends = append(ends, len(blocks))
 	}
-	return blocks
+	return blocks, ends
 }
 
 // floatLines are operands in floats.
@@ -436,7 +464,14 @@ func (f *floatLines[T]) terms() int                 { return 1 }
 func (f *floatLines[T]) per() int                   { return 1 }
 func (f *floatLines[T]) prepare() error             { f.x.prepare(); return nil }
 func (f *floatLines[T]) scratch() int               { return 0 }
-func (f *floatLines[T]) whole() ([]T, int)          { return f.dy, f.g.o }
+
+func (f *floatLines[T]) order(size, lines int) (backend.SumOrder, int) {
+	g := f.g
+	o := backend.WeightGradOrder(g.n, g.oh, g.ow, size)
+	return o, max(lines*g.ow/o.Depth, 1)
+}
+
+func (f *floatLines[T]) whole() ([]T, int) { return f.dy, f.g.o }
 
 // gradient is not called: the gradients serve as they lie.
 func (f *floatLines[T]) gradient([]T, int, int, int) {}
@@ -484,6 +519,25 @@ func (p *pairLines) prepare() (err error) {
 	p.zero, err = p.x.zeroPoint()
 	return err
 }
+
+// order has a unit for a block and, of small results, parts of several.
+func (p *pairLines) order(size, lines int) (backend.SumOrder, int) {
+	g := p.g
+	o := backend.SumOrder{Length: g.rows(), Depth: max(lines*g.ow, 1), Period: max(g.rows(), 1), Part: 1}
+	if lines%max(g.oh, 1) != 0 {
+		o.Period = g.oh * g.ow // Bands of an image.
+	}
+	o.Part = max(o.Blocks(), 1)
+	if size <= pairResult {
+		o.Part = (o.Part + pairSegments - 1) / pairSegments
+	}
+	return o, 1
+}
+
+const (
+	pairSegments = 16
+	pairResult   = 128 << 10 // elements of a result that has segments
+)
 
 // codes is how many codes of a padded line the cells of columns columns need.
 func (p *pairLines) codes(columns int) int { return (columns + p.g.sw) * p.g.cg }
