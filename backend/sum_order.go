@@ -63,7 +63,7 @@ func ProductOrder(m, n, k int) SumOrder {
 	if k <= 0 || m <= 0 || n <= 0 {
 		return OneSum(k)
 	}
-	depth := min((ceilDiv(k, ceilDiv(k, sumDepth))+7)&^7, k)
+	depth := min((ceilDiv(k, ceilDiv(k, sumDepth))+15)&^15, k)
 	o := SumOrder{Length: k, Depth: depth, Period: k, Part: ceilDiv(k, depth)}
 	if m <= longRows && m*n <= partResults && k >= max(longSum, longRatio*m, longRatio*n) {
 		parts := min(mostParts, ceilDiv(k, partTerms), partElements/(m*n))

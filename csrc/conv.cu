@@ -1,52 +1,54 @@
 // conv: convolutions in float32 as products of patches and weights, and their
-// gradients; x and w of the gradients may be codes. Depthwise ones have a
-// thread for each result.
+// gradients; x and w of the gradients may be codes. Pointwise ones are in
+// gemm.cu. Long sums are computed in
+// units, which conv_sum_blocks adds up. Depthwise ones have a thread for each
+// result, and round products before they add them, as the CPU does.
 //
 // Targets: 75
 #include "real_product.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) conv(float* y, const float* x, const float* w, const float* bias, geometry g) {
+extern "C" __global__ void __launch_bounds__(256, 3) conv(float* y, const float* x, const float* w, const float* bias, geometry g, sum_order order) {
   int group = blockIdx.z, k = g.taps();
   operand ox = {x, nullptr, nullptr, 0, 1}, ow = {w, nullptr, nullptr, 0, 1};
   patches a = {values(ox), g, group * g.cg};
   plain<true> b = {values(ow), (i64)group * g.og * k, k, 1, 0};
-  real_product(a, b, y + group * g.og, g.o, bias ? bias + group * g.og : nullptr, (int)blockIdx.x * tile, (int)blockIdx.y * tile, g.rows(), g.og, 0, k);
+  real_product<one_block>(a, b, y + group * g.og, g.o, bias ? bias + group * g.og : nullptr, (int)blockIdx.x * tile, (int)blockIdx.y * tile, g.rows(), g.og, order, 0);
 }
 
-extern "C" __global__ void __launch_bounds__(256) conv_grad_input(float* dx, const float* dy, operand w, geometry g) {
+extern "C" __global__ void __launch_bounds__(256) conv_grad_input(float* dx, const float* dy, operand w, geometry g, sum_order order) {
   int group = blockIdx.z;
   results_of a = {dy, g, group * g.og};
   kernels b = {values(w), g, group * g.og};
-  real_product(a, b, dx + group * g.cg, g.c, nullptr, (int)blockIdx.x * tile, (int)blockIdx.y * tile, g.n * g.h * g.w, g.cg, 0, g.kh * g.kw * g.og);
+  real_product<one_block>(a, b, dx + group * g.cg, g.c, nullptr, (int)blockIdx.x * tile, (int)blockIdx.y * tile, g.n * g.h * g.w, g.cg, order, 0);
 }
 
-// Parts of dw, split along the positions of the output.
-extern "C" __global__ void __launch_bounds__(256, 2) conv_grad_weight(float* parts, const float* dy, operand x, geometry g, int splits) {
-  int group = (int)blockIdx.z / splits, part = (int)blockIdx.z % splits, k = g.taps();
+// A sum over the positions of the output.
+extern "C" __global__ void __launch_bounds__(256, 2) conv_grad_weight(float* dw, const float* dy, operand x, geometry g, sum_order order) {
+  int group = (int)blockIdx.z / order.units, unit = (int)blockIdx.z % order.units, k = g.taps();
   operand o = {dy, nullptr, nullptr, 0, 1};
   plain<false> a = {values(o), (i64)group * g.og, 1, g.o, 0};
   patches_across b = {{values(x), g, group * g.cg}};
-  slice s(g.rows(), splits, part);
-  real_product(a, b, parts + ((i64)part * g.o + (i64)group * g.og) * k, k, nullptr, (int)blockIdx.x * tile, (int)blockIdx.y * tile, g.og, k, s.from, s.to);
+  dw += ((i64)unit * g.o + (i64)group * g.og) * k;
+  real_product<periodic_blocks>(a, b, dw, k, nullptr, (int)blockIdx.x * tile, (int)blockIdx.y * tile, g.og, k, order, unit);
 }
 
 // A result a thread; neighbouring threads have neighbouring channels.
-extern "C" __global__ void __launch_bounds__(256) conv_depthwise(float* y, const float* x, const float* w, const float* bias, geometry g) {
+extern "C" __global__ void __launch_bounds__(256, 4) conv_depthwise(float* y, const float* x, const float* w, const float* bias, geometry g) {
   i64 n = (i64)g.rows() * g.o;
   for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (i64)gridDim.x * blockDim.x) {
     int row = (int)(i / g.o), o = (int)(i - (i64)row * g.o);
     window v = window_at(g, row);
     const float* p = w + (i64)o * g.kh * g.kw;
-    float sum = 0;
+    float sum = bias ? bias[o] : 0;
     for (int a = 0; a < g.kh; a++) {
       int line = v.y + a * g.dh;
       if ((u32)line >= (u32)g.h) continue;
       for (int b = 0; b < g.kw; b++) {
         int c = v.x + b * g.dw;
-        if ((u32)c < (u32)g.w) sum = fmaf(x[(v.image + (i64)line * g.w + c) * g.c + o / g.og], p[a * g.kw + b], sum);
+        if ((u32)c < (u32)g.w) sum = __fadd_rn(sum, __fmul_rn(x[(v.image + (i64)line * g.w + c) * g.c + o / g.og], p[a * g.kw + b]));
       }
     }
-    y[i] = bias ? __fadd_rn(sum, bias[o]) : sum;
+    y[i] = sum;
   }
 }
 
@@ -58,40 +60,45 @@ extern "C" __global__ void __launch_bounds__(256) conv_depthwise_grad_input(floa
     results_of r = {dy, g, c * g.og};
     window at = r.row_at(pixel);
     float sum = 0;
-    for (int q = 0; q < g.og; q++) {
-      int o = c * g.og + q;
-      float scale = v.scale_of(o), part = 0;
-      for (int a = 0; a < g.kh; a++)
-        for (int b = 0; b < g.kw; b++) {
-          tap t = {a, b, q};
-          part = fmaf(r.at(at, t), v.at(((i64)o * g.kh + a) * g.kw + b), part);
+    for (int a = 0; a < g.kh; a++)
+      for (int b = 0; b < g.kw; b++) {
+        float part = nothing;  // With one output a channel, its product.
+        for (int q = 0; q < g.og; q++) {
+          int o = c * g.og + q;
+          float weight = __fmul_rn(v.at(((i64)o * g.kh + a) * g.kw + b), v.scale_of(o));
+          part = __fadd_rn(part, __fmul_rn(r.at(at, tap{a, b, q}), weight));
         }
-      sum = fmaf(part, scale, sum);
-    }
+        sum = __fadd_rn(sum, part);
+      }
     dx[i] = sum;
   }
 }
 
-// Parts of dw of 32 channels and one tap a block: a warp takes each eighth
-// position of its part, and the eight sums are added in order.
-extern "C" __global__ void __launch_bounds__(256) conv_depthwise_grad_weight(float* parts, const float* dy, operand x, geometry g, int splits) {
-  constexpr int warps = 8;
-  SHARED(float, sums, [warps][warp_size]);
-  int lane = threadIdx.x % warp_size, warp = threadIdx.x / warp_size;
-  int o = (int)blockIdx.x * warp_size + lane, k = g.kh * g.kw;
-  int tap_index = blockIdx.y;
-  patches p = {values(x), g, 0};
+// Parts of dw of 32 channels and one tap: a warp takes the lines of a part.
+extern "C" __global__ void __launch_bounds__(256) conv_depthwise_grad_weight(float* parts, const float* dy, operand x, geometry g, int lines, int count) {
+  int lane = threadIdx.x % warp_size, part = (int)blockIdx.z * 8 + (int)threadIdx.x / warp_size;
+  int o = (int)blockIdx.x * warp_size + lane, all = g.n * g.oh;
+  if (o >= g.o || part >= count) return;
+  int a = (int)blockIdx.y / g.kw, b = (int)blockIdx.y % g.kw;
+  values v(x);
   float sum = 0;
-  if (o < g.o) {
-    tap t = {tap_index / g.kw, tap_index % g.kw, o / g.og};
-    slice s(g.rows(), splits, blockIdx.z);
-    for (int r = s.from + warp; r < s.to; r += warps) sum = fmaf(dy[(i64)r * g.o + o], p.at(window_at(g, r), t), sum);
+  // The results [first, last) of a line have the tap inside of the image.
+  int left = b * g.dw - g.left;
+  int first = left < 0 ? (-left + g.sw - 1) / g.sw : 0, last = left < g.w ? min((g.w - 1 - left) / g.sw + 1, g.ow) : 0;
+  for (int l = part * lines; l < min((part + 1) * lines, all); l++) {
+    int image = l / g.oh, line = (l - image * g.oh) * g.sh - g.top + a * g.dh;
+    if ((u32)line >= (u32)g.h) continue;
+    const float* d = dy + (i64)l * g.ow * g.o + o;
+    i64 from = (((i64)image * g.h + line) * g.w + left) * g.c + o / g.og;
+#pragma unroll 4
+    for (int j = first; j < last; j++) sum = __fadd_rn(sum, __fmul_rn(v.at(from + (i64)j * g.sw * g.c), d[(i64)j * g.o]));
   }
-  sums[warp][lane] = sum;
-  __syncthreads();
-  if (warp > 0 || o >= g.o) return;
-  for (int i = 1; i < warps; i++) sum = __fadd_rn(sum, sums[i][lane]);
-  parts[((i64)blockIdx.z * g.o + o) * k + tap_index] = sum;
+  parts[((i64)part * g.o + o) * (g.kh * g.kw) + blockIdx.y] = sum;
 }
 
+extern "C" __global__ void __launch_bounds__(256) conv_sum_blocks(float* y, const float* sums, const float* bias, int columns, sum_order o, i64 n) {
+  sum_blocks(y, sums, bias, columns, o, n);
+}
+
+// Of depthwise convolutions and products in bf16: equal parts.
 extern "C" __global__ void __launch_bounds__(256) conv_sum_parts(float* y, const float* parts, int splits, i64 n) { add_parts(y, parts, splits, n); }

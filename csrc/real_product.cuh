@@ -1,11 +1,12 @@
 // Products of matrices in float32, c[m,n] = sum over k of a[m,k] * b[k,n] with
-// the sums in the order of k, on tiles in shared memory. An operand is read
+// the sums in the order of sum_order.cuh, on tiles in shared memory. An operand is read
 // through a struct that knows where its elements are, so that patches of
 // images are never written down, and which may be codes that stand for
 // scale * (code - zero).
 #pragma once
 #include "elements.cuh"
 #include "geometry.cuh"
+#include "sum_order.cuh"
 
 // operand is a float tensor, or codes.
 struct operand {
@@ -180,40 +181,68 @@ struct filler {
   }
 };
 
-// real_product writes c[y*stride + x] of one tile, the sum over k of [from,
-// to), plus bias[x].
-template <class A, class B>
-__device__ __forceinline__ void real_product(const A& a, const B& b, float* c, i64 stride, const float* bias, int row, int col, int m, int n, int from, int to) {
+// real_product writes c[y*stride + x] of one tile, the sums of a unit, with
+// bias[x] before the first block.
+template <blocks_of blocks, class A, class B>
+__device__ __forceinline__ void real_product(const A& a, const B& b, float* c, i64 stride, const float* bias, int row, int col, int m, int n, const sum_order& order, int unit) {
   // Rows of 68: what is written with a stride lands in different banks, and
   // four neighbours are still read as one.
   SHARED(float, left, [tile_depth][tile + 4]);
   SHARED(float, right, [tile_depth][tile + 4]);
   filler<A> fa(a, row, m);
   filler<B> fb(b, col, n);
-  int ty = threadIdx.x / 16 * 4, tx = threadIdx.x % 16 * 4;
-  float sum[4][4] = {}, va[4], vb[4];
-  fa.load(va, from, to);
-  fb.load(vb, from, to);
+  int ty = threadIdx.x / 16 * 4, tx = threadIdx.x % 16 * 4, k;
+  block_walk<blocks> block(order, unit, &k);
+  float total[4][4], sum[4][4] = {}, va[4], vb[4];
+  // first is what a sum starts from; one of nothing is 0.
+  auto first = [&](int j) { return bias && col + tx + j < n ? bias[col + tx + j] : order.length == 0 ? 0.0f : nothing; };
+  if (blocks != one_block) {
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) total[i][j] = first(j);
+  }
+  fa.load(va, k, block.end);
+  fb.load(vb, k, block.end);
 #pragma unroll 1
-  for (int k = from; k < to; k += tile_depth) {
+  while (k < (int)block.last) {
 #pragma unroll
     for (int q = 0; q < 4; q++) {
       left[fa.step(q)][fa.row(q)] = va[q];
       right[fb.step(q)][fb.row(q)] = vb[q];
     }
     __syncthreads();
+    int depth = min((int)block.end - k, tile_depth);
+    k += depth;
+    bool whole = k == (int)block.end;
+    if (whole) block.next(order, k);
     // The next elements are on their way while these are multiplied.
-    if (k + tile_depth < to) {
-      fa.load(va, k + tile_depth, to);
-      fb.load(vb, k + tile_depth, to);
+    if (k < (int)block.last) {
+      fa.load(va, k, block.end);
+      fb.load(vb, k, block.end);
     }
-#pragma unroll
-    for (int d = 0; d < tile_depth; d++) {
+    auto multiply = [&](int d) {
       quad<float> x = *reinterpret_cast<const quad<float>*>(&left[d][ty]), y = *reinterpret_cast<const quad<float>*>(&right[d][tx]);
 #pragma unroll
       for (int i = 0; i < 4; i++)
 #pragma unroll
         for (int j = 0; j < 4; j++) sum[i][j] = fmaf(x.v[i], y.v[j], sum[i][j]);
+    };
+    if (depth == tile_depth) {
+#pragma unroll
+      for (int d = 0; d < tile_depth; d++) multiply(d);
+    } else {
+#pragma unroll 1
+      for (int d = 0; d < depth; d++) multiply(d);
+    }
+    if (blocks != one_block && whole) {
+#pragma unroll
+      for (int i = 0; i < 4; i++)
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+          total[i][j] = __fadd_rn(total[i][j], sum[i][j]);
+          sum[i][j] = 0;
+        }
     }
     __syncthreads();
   }
@@ -224,7 +253,7 @@ __device__ __forceinline__ void real_product(const A& a, const B& b, float* c, i
     float* p = c + y * stride + col + tx;
     quad<float> out;
 #pragma unroll
-    for (int j = 0; j < 4; j++) out.v[j] = bias && col + tx + j < n ? __fadd_rn(sum[i][j], bias[col + tx + j]) : sum[i][j];
+    for (int j = 0; j < 4; j++) out.v[j] = blocks == one_block ? __fadd_rn(first(j), sum[i][j]) : total[i][j];
     if (col + tx + 4 <= n && aligned(p, 16)) {
       *reinterpret_cast<quad<float>*>(p) = out;
     } else {
@@ -234,17 +263,6 @@ __device__ __forceinline__ void real_product(const A& a, const B& b, float* c, i
     }
   }
 }
-
-// slice is the part of k that a block of a split sum takes: equal parts in
-// whole steps.
-struct slice {
-  int from, to;
-  __device__ __forceinline__ slice(int k, int splits, int part) {
-    int steps = (k + tile_depth - 1) / tile_depth, each = (steps + splits - 1) / splits;
-    from = min(part * each * tile_depth, k);
-    to = min(from + each * tile_depth, k);
-  }
-};
 
 // add_parts adds up the parts of a split sum in their order.
 __device__ __forceinline__ void add_parts(float* y, const float* parts, int splits, i64 n) {

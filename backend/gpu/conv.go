@@ -13,7 +13,11 @@ func init() {
 		if g.depthwise() {
 			return k.launch("conv_depthwise", k.each(out[0].numel()), out[0], in[0], in[1], codeAt(in, 2), structure(g))
 		}
-		return k.launch("conv", realTiles(g.rows(), int(g.OG), int(g.Groups)), out[0], in[0], in[1], codeAt(in, 2), structure(g))
+		if g.pointwise() {
+			return bindRealProduct(k, out, in, g.rows(), int(g.O), int(g.C))
+		}
+		tiles := realTiles(g.rows(), int(g.OG), int(g.Groups))
+		return k.launch("conv", tiles, out[0], in[0], in[1], codeAt(in, 2), structure(g), structure(oneSum(g.taps())))
 	}})
 	register(backend.ConvGradInput{}, kernel{module: "conv", types: f32, bind: func(k *build, op backend.Op, out, in []*Buffer) error {
 		o := op.(backend.ConvGradInput)
@@ -25,7 +29,11 @@ func init() {
 		if g.depthwise() {
 			return k.launch("conv_depthwise_grad_input", k.each(out[0].numel()), out[0], in[0], w, structure(g))
 		}
-		return k.launch("conv_grad_input", realTiles(int(g.N*g.H*g.W), int(g.CG), int(g.Groups)), out[0], in[0], w, structure(g))
+		if g.pointwise() {
+			return bindRealGradInput(k, out, in, g.rows(), int(g.O), int(g.C))
+		}
+		tiles := realTiles(int(g.N*g.H*g.W), int(g.CG), int(g.Groups))
+		return k.launch("conv_grad_input", tiles, out[0], in[0], w, structure(g), structure(oneSum(int(g.KH*g.KW*g.OG))))
 	}})
 	register(backend.ConvGradWeight{}, kernel{module: "conv", types: f32, bind: func(k *build, op backend.Op, out, in []*Buffer) error {
 		o := op.(backend.ConvGradWeight)
@@ -38,17 +46,20 @@ func init() {
 		}
 		x := structure(newRealOperand(in, 1))
 		if g.depthwise() {
-			grid := cuda.Dim{X: (int(g.O) + 31) / 32, Y: int(g.KH * g.KW)}
-			grid.Z = splitParts(grid.X*grid.Y, g.rows())
-			return splitSum(k, out[0], grid.Z, func(parts cuda.Ptr) error {
-				return k.launch("conv_depthwise_grad_weight", cuda.Launch{Grid: grid, Block: cuda.Dim{X: 256}}, parts, in[0], x, structure(g), int32(grid.Z))
+			all := int(g.N * g.OH)
+			lines := backend.DepthwiseLines(all, int(g.OW))
+			parts := max((all+lines-1)/lines, 1)
+			grid := cuda.Dim{X: (int(g.O) + 31) / 32, Y: int(g.KH * g.KW), Z: (parts + 7) / 8} // A warp a part.
+			return splitSum(k, out[0], parts, func(c cuda.Ptr) error {
+				return k.launch("conv_depthwise_grad_weight", cuda.Launch{Grid: grid, Block: cuda.Dim{X: 256}}, c, in[0], x, structure(g), int32(lines), int32(parts))
 			})
 		}
-		tiles := realTiles(int(g.OG), g.taps(), int(g.Groups))
-		splits := splitParts(tiles.Grid.X*tiles.Grid.Y*tiles.Grid.Z, g.rows())
-		tiles.Grid.Z *= splits
-		return splitSum(k, out[0], splits, func(parts cuda.Ptr) error {
-			return k.launch("conv_grad_weight", tiles, parts, in[0], x, structure(g), int32(splits))
+		if g.pointwise() {
+			return bindRealGradWeight(k, out, in, g.rows(), int(g.O), int(g.C))
+		}
+		order := backend.WeightGradOrder(int(g.N), int(g.OH), int(g.OW), out[0].numel())
+		return k.ordered(out[0], nil, g.taps(), order, realTiles(int(g.OG), g.taps(), int(g.Groups)), func(tiles cuda.Launch, dw cuda.Ptr, _ *Buffer, order []byte) error {
+			return k.launch("conv_grad_weight", tiles, dw, in[0], x, structure(g), order)
 		})
 	}})
 }

@@ -4,6 +4,7 @@ package gpu
 
 import (
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/cuda"
 	"github.com/goqat/goqat/tensor"
 )
 
@@ -25,7 +26,10 @@ func init() {
 				name += "_across"
 			}
 		}
-		return k.launch(name, realTiles(int(f.M), int(f.N), min(int(s.Count), 65535)), out[0], in[0], in[1],
-			structure(s), structure(f))
+		m, n := int(f.M), int(f.N)
+		return k.ordered(out[0], nil, n, backend.ProductOrder(m*int(s.Count), n, int(f.K)), realTiles(m, n, int(s.Count)), func(tiles cuda.Launch, y cuda.Ptr, _ *Buffer, order []byte) error {
+			tiles.Grid.Z = min(tiles.Grid.Z, 65535)
+			return k.launch(name, tiles, y, in[0], in[1], structure(s), structure(f), order)
+		})
 	}})
 }
