@@ -90,8 +90,9 @@ func TestTrainCNN(t *testing.T) {
 }
 
 // TestTrainCNNFreely trains the cnn in float32 on both devices from one start
-// and never again from the other's state: every loss is that of the CPU. What
-// holds on integers says [TestTrainCNNOnIntegersFreely].
+// and never again from the other's state: every loss is that of the CPU, and
+// so is every state in the end; to the bit where the CPU fuses multiply and add. What
+// holds on integers says [TestTrainingHasTheCPUsBits].
 func TestTrainCNNFreely(t *testing.T) {
 	const batch, steps = 8, 10
 	ctx := context.Background()
@@ -123,6 +124,9 @@ func TestTrainCNNFreely(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.InDelta(t, loss[0], loss[1], 1e-5, "step %d", i)
+		if fuses() {
+			require.Equal(t, loss[0], loss[1], "step %d", i)
+		}
 	}
 	for _, name := range states[0].Names() {
 		v, err := states[0].Read(ctx, name)
@@ -130,6 +134,9 @@ func TestTrainCNNFreely(t *testing.T) {
 		u, err := states[1].Read(ctx, name)
 		require.NoError(t, err)
 		require.LessOrEqual(t, nmse(u, v), backendtest.MaxNMSE, name)
+		if fuses() {
+			require.Equal(t, v.Bytes(), u.Bytes(), name)
+		}
 	}
 }
 
