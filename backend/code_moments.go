@@ -15,9 +15,11 @@ const MostCollected = 1 << 28
 // MomentsFit reports whether sums of k products of an x and a w of these
 // ranges, both ends included, are surely within [MostCollected].
 func MomentsFit(k int, x, w [2]int32) bool {
-	most := MostCollected / (magnitude(x) * magnitude(w))
-	return int64(k) <= most
+	return int64(k) <= MostCollected/(magnitude(x)*magnitude(w))
 }
+
+// MostSum returns what the absolute values of sums are within that [MomentsFit].
+func MostSum(k int, x, w [2]int32) int { return k * int(magnitude(x)*magnitude(w)) }
 
 // magnitude returns the greatest |v| of v in span, at least 1.
 func magnitude(span [2]int32) int64 { return max(-int64(span[0]), int64(span[1]), 1) }

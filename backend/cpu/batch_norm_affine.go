@@ -49,11 +49,6 @@ func (m *channelMoments) workspace() int { return m.count * m.c * (16 + 24) }
 func (m *channelMoments) run(use func(sum, square []float64, least, most []float32)) {
 	s := m.b.scratch.take(m.workspace())
 	defer m.b.scratch.give(s)
-	m.runIn(s, 0, use)
-}
-
-// runIn is run in memory of the caller, the workspace of s from at on.
-func (m *channelMoments) runIn(s *scratch, at int, use func(sum, square []float64, least, most []float32)) {
 	const samples = 32
 	clear(m.shift)
 	step := max(m.rows/samples, 1)
@@ -64,7 +59,7 @@ func (m *channelMoments) runIn(s *scratch, at int, use func(sum, square []float6
 		}
 	}
 	k := m.count * 2 * m.c
-	m.sums, m.ends, m.temp = scratchOf[float64](s, at, k), scratchOf[float32](s, at+8*k, k), scratchOf[float32](s, at+12*k, 2*k)
+	m.sums, m.ends, m.temp = scratchOf[float64](s, 0, k), scratchOf[float32](s, 8*k, k), scratchOf[float32](s, 12*k, 2*k)
 	parallel(m.rows, m.size, m.body)
 	c := m.c
 	sums, ends := addChunks(m.sums, 2*c, m.count), m.ends[:2*c]

@@ -39,7 +39,7 @@ func bindDequant(b *Backend, g convShape, c backend.Collect, out, in []*tensor.T
 		})
 	}
 	y := f32Of(out[0], g.rows()*g.o)
-	collected := newBlockCollector(b, c, found, y, g.rows(), g.o)
+	collected := newBlockCollector(c, found, y, &g, in[0].DType(), in[3].DType())
 	return newCodeConv(b, g, in[0], in[3], ints(in, 2), nil, func(p codeProduct) accEpilogue {
 		return dequantEpilogue(p, y, nil, reals(in, 1), reals(in, 4), reals(in, 5), collected)
 	})
@@ -55,7 +55,7 @@ type dequantColumns struct {
 // dequantEpilogue stores float32(acc) * (sx * sw[c]) + bias[c], and has m,
 // unless it is nil, look at that. Instead of y half may be given, to which it
 // is rounded.
-func dequantEpilogue(p codeProduct, y []float32, half []tensor.BFloat16, sx, sw, bias []float32, m *blockCollector) accEpilogue {
+func dequantEpilogue(p codeProduct, y []float32, half []tensor.BFloat16, sx, sw, bias []float32, m blockCollector) accEpilogue {
 	scale, shift := make([]float32, p.cols+codes.Wrap), make([]float32, p.cols+codes.Wrap)
 	add := make([]int32, p.cols+codes.Wrap)
 	e := accEpilogue{

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"runtime"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/cpu/internal/depthwise"
@@ -106,6 +107,9 @@ type codeProduct struct {
 	// every column, once the product is planned; 0 where blocks do not come
 	// tile by tile.
 	rowTiles func() int
+	// slots returns how many numbers [gemm.IntBlock.Slot] has, once the product
+	// is planned; it is nil for products whose blocks have none of their own.
+	slots func() int
 }
 
 // accEpilogue consumes the accumulators of a product of codes.
@@ -186,6 +190,7 @@ type codeConv[A quant.Code] struct {
 	group      int
 	sumBody    func(lo, hi int)
 	finishBody func(lo, hi int)
+	free       chan int // slots of the blocks of finishRows
 	depthBody  func(lo, hi int)
 	directBody func(lo, hi int)
 	size       codeConvScratch
@@ -247,7 +252,11 @@ func bindCodeConv[A quant.Code](b *Backend, g convShape, x []A, w *tensor.Tensor
 		p.weights = w.I8()
 	}
 	p.runs = 1
-	p.epilogue = epilogue(codeProduct{rows: g.rows(), cols: g.o, offset: p.offset, rowTiles: p.rowTiles})
+	p.free = make(chan int, min(runtime.GOMAXPROCS(0), maxWorkers))
+	for i := range cap(p.free) {
+		p.free <- i
+	}
+	p.epilogue = epilogue(codeProduct{rows: g.rows(), cols: g.o, offset: p.offset, rowTiles: p.rowTiles, slots: p.slots})
 	if g.rows() == 0 || g.o == 0 {
 		if p.epilogue.end != nil {
 			return func() error { p.epilogue.end(); return nil }
@@ -341,6 +350,18 @@ func (p *codeConv[A]) rowTiles() int {
 		return p.depth.RowTiles()
 	}
 	return 0
+}
+
+// slots returns how many numbers the slots of blocks have.
+func (p *codeConv[A]) slots() int {
+	n := cap(p.free)
+	if p.stream != nil {
+		n = max(n, p.stream.Slots())
+	}
+	if p.depth != nil {
+		n = max(n, p.depth.Slots())
+	}
+	return n
 }
 
 func (p *codeConv[A]) run() error {
@@ -494,7 +515,10 @@ func (p *codeConv[A]) store(b gemm.IntBlock) {
 }
 
 func (p *codeConv[A]) finishRows(lo, hi int) {
-	p.epilogue.finish(wholeRows(p.base+lo, p.base+hi, p.o, p.acc[lo*p.o:hi*p.o]))
+	b := wholeRows(p.base+lo, p.base+hi, p.o, p.acc[lo*p.o:hi*p.o])
+	b.Slot = <-p.free
+	defer func() { p.free <- b.Slot }() // Also when the epilogue panics.
+	p.epilogue.finish(b)
 }
 
 // wholeRows is a block of all columns.

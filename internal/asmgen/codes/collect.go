@@ -23,8 +23,8 @@ func (s isa) oneOrTwo(name, args, doc string, body func(b block, vectors int)) {
 }
 
 // dequantizeRows writes the loop over the rows of a block that dequantizes it
-// and hands each vector of numbers to look.
-func (b block) dequantizeRows(vectors int, look func(x VecVirtual, v int)) {
+// and hands on each vector of sums, and of numbers, where somebody looks.
+func (b block) dequantizeRows(vectors int, sums, numbers func(x VecVirtual, v int)) {
 	s := b.s
 	dst, ldd, acc, lda, rows := arg("dst"), arg("ldd"), arg("acc"), arg("lda"), arg("rows")
 	add, scale, bias := arg("add"), arg("scale"), arg("bias")
@@ -36,12 +36,15 @@ func (b block) dequantizeRows(vectors int, look func(x VecVirtual, v int)) {
 	for v := range vectors {
 		x := b.sums(acc, v)
 		VPADDD(adds[v], x, x)
+		if sums != nil {
+			sums(x, v)
+		}
 		VCVTDQ2PS(x, x)
 		VMULPS(scales[v], x, x)
 		VADDPS(biases[v], x, x)
 		s.store(x, Mem{Base: dst, Disp: v * s.bytes()}, b.each[v])
-		if look != nil {
-			look(x, v)
+		if numbers != nil {
+			numbers(x, v)
 		}
 	}
 	ADDQ(lda, acc)
@@ -55,67 +58,105 @@ func (b block) vector(base Register, v int) Mem { return Mem{Base: base, Disp: v
 
 func (s isa) dequantizeBlock() {
 	s.oneOrTwo("dequantizeBlock", "", "writes (acc+add) * scale + bias, every step rounded", func(b block, vectors int) {
-		b.dequantizeRows(vectors, nil)
+		b.dequantizeRows(vectors, nil, nil)
 	})
 }
 
-// dequantizeMoments is dequantizeBlock that looks at what it writes.
+// dequantizeMoments is dequantizeBlock that looks at the sums it takes.
 func (s isa) dequantizeMoments() {
-	s.oneOrTwo("dequantizeMoments", ", shift *float32, sum, square *float64, least, most *float32",
-		"is dequantizeBlock that adds the sums over the rows of y - shift and of its square and widens the ends of y", s.momentsOfBlock)
+	s.oneOrTwo("dequantizeMoments", ", sum, low, high *int64, least, most *int32",
+		"is dequantizeBlock that adds the sums over the rows of a = acc+add, and of the low and the high half of the sum of a*a, and widens the ends of a: sums of a fit 32 bits, of a*a 64", s.momentsOfBlock)
 }
 
 func (s isa) momentsOfBlock(b block, vectors int) {
-	shift, sum, square, least, most := arg("shift"), arg("sum"), arg("square"), arg("least"), arg("most")
-	var shifts [2]Op
-	var sums, squares, lows, highs [2]VecVirtual
+	var sums, lows, highs [2]VecVirtual
+	var squares [2][2]VecVirtual // of even and of odd columns
 	for v := range vectors {
-		shifts[v] = b.column(shift, v)
-		sums[v], squares[v] = s.clear(), s.clear()
-		lows[v], highs[v] = s.load(b.vector(least, v), b.each[v]), s.load(b.vector(most, v), b.each[v])
+		sums[v], squares[v] = s.clear(), [2]VecVirtual{s.clear(), s.clear()}
+		lows[v], highs[v] = s.constant(1<<31-1), s.constant(1<<31)
 	}
 	b.dequantizeRows(vectors, func(x VecVirtual, v int) {
-		// Of two operands one of which is NaN the instructions return the
-		// first one written here.
-		VMINPS(lows[v], x, lows[v])
-		VMAXPS(highs[v], x, highs[v])
-		VSUBPS(shifts[v], x, x)
-		VADDPS(x, sums[v], sums[v])
-		VMULPS(x, x, x)
-		VADDPS(x, squares[v], squares[v])
-	})
+		even, odd := s.vec(), s.vec()
+		VPSRLQ(U8(32), x, odd)
+		VPMULDQ(x, x, even)
+		VPMULDQ(odd, odd, odd)
+		VPADDQ(even, squares[v][0], squares[v][0])
+		VPADDQ(odd, squares[v][1], squares[v][1])
+		VPADDD(x, sums[v], sums[v])
+		VPMINSD(x, lows[v], lows[v])
+		VPMAXSD(x, highs[v], highs[v])
+	}, nil)
+	sum, low, high, least, most := arg("sum"), arg("low"), arg("high"), arg("least"), arg("most")
 	for v := range vectors {
-		s.store(lows[v], b.vector(least, v), b.each[v])
-		s.store(highs[v], b.vector(most, v), b.each[v])
-		b.widen(sums[v], sum, v)
-		b.widen(squares[v], square, v)
+		lo, hi := s.load(b.vector(least, v), b.each[v]), s.load(b.vector(most, v), b.each[v])
+		VPMINSD(lo, lows[v], lo)
+		VPMAXSD(hi, highs[v], hi)
+		s.store(lo, b.vector(least, v), b.each[v])
+		s.store(hi, b.vector(most, v), b.each[v])
+		s.inOrder(squares[v])
+		for half := range 2 {
+			wide, lower := s.vec(), s.vec()
+			if s.zmm {
+				y := YMM()
+				VEXTRACTI64X4(U8(uint8(half)), sums[v], y)
+				VPMOVSXDQ(y, wide)
+			} else {
+				x := XMM()
+				VEXTRACTI128(U8(uint8(half)), sums[v], x)
+				VPMOVSXDQ(x, wide)
+			}
+			b.addWide(wide, sum, v, half)
+			q := squares[v][half]
+			VPSLLQ(U8(32), q, lower)
+			VPSRLQ(U8(32), lower, lower)
+			VPSRLQ(U8(32), q, q)
+			b.addWide(lower, low, v, half)
+			b.addWide(q, high, v, half)
+		}
 	}
 }
 
-// widen adds vector v of float32 sums to the float64 at base.
-func (b block) widen(sum VecVirtual, base Register, v int) {
-	s := b.s
-	for half := range 2 {
-		to := Mem{Base: base, Disp: (2*v + half) * s.bytes()}
-		if !s.zmm {
-			x, wide := XMM(), YMM()
-			VEXTRACTF128(U8(uint8(half)), sum, x)
-			VCVTPS2PD(x, wide)
-			VADDPD(to, wide, wide)
-			VMOVUPD(wide, to)
-			continue
-		}
-		k, y, wide, old := b.each[v], YMM(), ZMM(), ZMM()
-		if half == 1 {
-			k = K()
-			KSHIFTRW(U8(8), b.each[v], k)
-		}
-		VEXTRACTF64X4(U8(uint8(half)), sum, y)
-		VCVTPS2PD(y, wide)
-		VMOVUPD_Z(to, k, old)
-		VADDPD(old, wide, wide)
-		VMOVUPD(wide, k, to)
+// inOrder makes of the 64-bit numbers of even and of odd columns those of the
+// first and of the second half of the columns.
+func (s isa) inOrder(q [2]VecVirtual) {
+	if !s.zmm {
+		l, h := YMM(), YMM()
+		VPUNPCKLQDQ(q[1], q[0], l) // 0 1 4 5
+		VPUNPCKHQDQ(q[1], q[0], h) // 2 3 6 7
+		VPERM2I128(U8(0x20), h, l, q[0])
+		VPERM2I128(U8(0x31), h, l, q[1])
+		return
 	}
+	index := func(bytes uint64) VecVirtual {
+		r, x, z := GP64(), XMM(), ZMM()
+		MOVQ(U64(bytes), r)
+		VMOVQ(r, x)
+		VPMOVZXBQ(x, z)
+		return z
+	}
+	first, second := index(0x0b03_0a02_0901_0800), index(0x0f07_0e06_0d05_0c04)
+	VPERMI2Q(q[1], q[0], first)
+	VPERMI2Q(q[1], q[0], second)
+	VMOVDQU64(first, q[0])
+	VMOVDQU64(second, q[1])
+}
+
+// addWide adds x to a half of vector v of 64-bit columns at base.
+func (b block) addWide(x VecVirtual, base Register, v, half int) {
+	to := Mem{Base: base, Disp: (2*v + half) * b.s.bytes()}
+	if !b.s.zmm {
+		VPADDQ(to, x, x)
+		VMOVDQU(x, to)
+		return
+	}
+	k, old := b.each[v], ZMM()
+	if half == 1 {
+		k = K()
+		KSHIFTRW(U8(8), b.each[v], k)
+	}
+	VMOVDQU64_Z(to, k, old)
+	VPADDQ(old, x, x)
+	VMOVDQU64(x, k, to)
 }
 
 // dequantizeEnds is dequantizeBlock that looks at what it writes.
@@ -136,7 +177,7 @@ func (s isa) endsOfBlock(b block, vectors int) {
 			bad[v] = s.clear()
 		}
 	}
-	b.dequantizeRows(vectors, func(x VecVirtual, v int) {
+	b.dequantizeRows(vectors, nil, func(x VecVirtual, v int) {
 		VMINPS(lows[v], x, lows[v])
 		VMAXPS(highs[v], x, highs[v])
 		if s.zmm {

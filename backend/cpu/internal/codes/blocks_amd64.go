@@ -147,50 +147,49 @@ func dequantizeBlock(dst []float32, channels int, b gemm.IntBlock, add []int32, 
 	return cols
 }
 
-// collects reports whether the vectors dequantize b and look at the result at
-// once.
-func collects(dst []float32, channels int, b gemm.IntBlock) bool {
+// dequantizeMoments is DequantizeMoments for the first columns of b, with which
+// dst begins, at most step rows at a time. It returns their number.
+func dequantizeMoments(dst []float32, channels, step int, b gemm.IntBlock, add []int32, scale, bias []float32, m *ColumnMoments) int {
+	w, rows, cols := width.Kernel(), b.Hi-b.Lo, b.To-b.From
+	if w == 8 {
+		cols &^= 7
+	}
+	if w == 0 || cols == 0 {
+		return 0
+	}
+	_, _ = dst[(rows-1)*channels+cols-1], b.Acc[(rows-1)*b.Stride+cols-1]
+	l, la := uintptr(4*channels), uintptr(4*b.Stride)
+	for c := 0; c < cols; {
+		n, narrow := columnStep(w, cols-c)
+		f, s, o := &add[b.From+c], &scale[b.From+c], &bias[b.From+c]
+		sum, low, high, least, most := &m.Sum[c], &m.Low[c], &m.High[c], &m.Least[c], &m.Most[c]
+		for r := 0; r < rows; r += step {
+			d, a, u := &dst[r*channels+c], &b.Acc[r*b.Stride+c], uintptr(min(step, rows-r))
+			switch k := uintptr(n); {
+			case w == 16 && narrow:
+				dequantizeMomentsNarrowAVX512(d, l, a, la, f, s, o, sum, low, high, least, most, u, k)
+			case w == 16:
+				dequantizeMomentsAVX512(d, l, a, la, f, s, o, sum, low, high, least, most, u, k)
+			case narrow:
+				dequantizeMomentsNarrowAVX2(d, l, a, la, f, s, o, sum, low, high, least, most, u, k)
+			default:
+				dequantizeMomentsAVX2(d, l, a, la, f, s, o, sum, low, high, least, most, u, k)
+			}
+		}
+		c += n
+	}
+	return cols
+}
+
+// dequantizeEnds is DequantizeEnds for a dst that begins with the columns of
+// b. It reports whether vectors could.
+func dequantizeEnds(dst []float32, channels int, b gemm.IntBlock, add []int32, scale, bias, least, most []float32) bool {
 	w, rows, cols := width.Kernel(), b.Hi-b.Lo, b.To-b.From
 	if w == 0 || w == 8 && cols%8 != 0 {
 		return false
 	}
 	_, _ = dst[(rows-1)*channels+cols-1], b.Acc[(rows-1)*b.Stride+cols-1]
-	return true
-}
-
-// dequantizeMoments is DequantizeMoments for a dst that begins with the
-// columns of b. It reports whether vectors could.
-func dequantizeMoments(dst []float32, channels int, b gemm.IntBlock, add []int32, scale, bias []float32, m *ColumnMoments) bool {
-	if !collects(dst, channels, b) {
-		return false
-	}
-	w, cols, u := width.Kernel(), b.To-b.From, uintptr(b.Hi-b.Lo)
-	l, la := uintptr(4*channels), uintptr(4*b.Stride)
-	for c := 0; c < cols; {
-		n, narrow := columnStep(w, cols-c)
-		d, a, f, s, o := &dst[c], &b.Acc[c], &add[b.From+c], &scale[b.From+c], &bias[b.From+c]
-		shift, sum, square, least, most := &m.Shift[c], &m.Sum[c], &m.Square[c], &m.Least[c], &m.Most[c]
-		switch k := uintptr(n); {
-		case w == 16 && narrow:
-			dequantizeMomentsNarrowAVX512(d, l, a, la, f, s, o, shift, sum, square, least, most, u, k)
-		case w == 16:
-			dequantizeMomentsAVX512(d, l, a, la, f, s, o, shift, sum, square, least, most, u, k)
-		case narrow:
-			dequantizeMomentsNarrowAVX2(d, l, a, la, f, s, o, shift, sum, square, least, most, u, k)
-		default:
-			dequantizeMomentsAVX2(d, l, a, la, f, s, o, shift, sum, square, least, most, u, k)
-		}
-		c += n
-	}
-	return true
-}
-
-// dequantizeEnds is dequantizeMoments for the ends alone.
-func dequantizeEnds(dst []float32, channels int, b gemm.IntBlock, add []int32, scale, bias, least, most []float32) bool {
-	if !collects(dst, channels, b) {
-		return false
-	}
-	w, cols, u := width.Kernel(), b.To-b.From, uintptr(b.Hi-b.Lo)
+	u := uintptr(rows)
 	l, la := uintptr(4*channels), uintptr(4*b.Stride)
 	for c := 0; c < cols; {
 		n, narrow := columnStep(w, cols-c)

@@ -859,155 +859,218 @@ rows:
 	VZEROUPPER
 	RET
 
-// func dequantizeMomentsNarrowAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+// func dequantizeMomentsNarrowAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, sum *int64, low *int64, high *int64, least *int32, most *int32, rows uintptr, cols uintptr)
 // Requires: AVX, AVX2
 TEXT ·dequantizeMomentsNarrowAVX2(SB), NOSPLIT, $0-112
-	MOVQ    shift+56(FP), AX
-	MOVQ    sum+64(FP), CX
-	MOVQ    square+72(FP), DX
-	MOVQ    least+80(FP), BX
-	MOVQ    most+88(FP), SI
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	VMOVUPS (BX), Y2
-	VMOVUPS (SI), Y3
-	MOVQ    dst+0(FP), DI
-	MOVQ    ldd+8(FP), R8
-	MOVQ    acc+16(FP), R9
-	MOVQ    lda+24(FP), R10
-	MOVQ    rows+96(FP), R11
-	MOVQ    add+32(FP), R12
-	MOVQ    scale+40(FP), R13
-	MOVQ    bias+48(FP), R14
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	MOVL         $0x7fffffff, AX
+	VMOVD        AX, X3
+	VPBROADCASTD X3, Y3
+	MOVL         $0x80000000, AX
+	VMOVD        AX, X4
+	VPBROADCASTD X4, Y4
+	MOVQ         dst+0(FP), AX
+	MOVQ         ldd+8(FP), CX
+	MOVQ         acc+16(FP), DX
+	MOVQ         lda+24(FP), BX
+	MOVQ         rows+96(FP), SI
+	MOVQ         add+32(FP), DI
+	MOVQ         scale+40(FP), R8
+	MOVQ         bias+48(FP), R9
 
 rows:
-	VMOVUPS      (R9), Y4
-	VPADDD       (R12), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       (R13), Y4, Y4
-	VADDPS       (R14), Y4, Y4
-	VMOVUPS      Y4, (DI)
-	VMINPS       Y2, Y4, Y2
-	VMAXPS       Y3, Y4, Y3
-	VSUBPS       (AX), Y4, Y4
-	VADDPS       Y4, Y0, Y0
-	VMULPS       Y4, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	ADDQ         R10, R9
-	ADDQ         R8, DI
-	DECQ         R11
+	VMOVUPS      (DX), Y5
+	VPADDD       (DI), Y5, Y5
+	VPSRLQ       $0x20, Y5, Y7
+	VPMULDQ      Y5, Y5, Y6
+	VPMULDQ      Y7, Y7, Y7
+	VPADDQ       Y6, Y1, Y1
+	VPADDQ       Y7, Y2, Y2
+	VPADDD       Y5, Y0, Y0
+	VPMINSD      Y5, Y3, Y3
+	VPMAXSD      Y5, Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (R8), Y5, Y5
+	VADDPS       (R9), Y5, Y5
+	VMOVUPS      Y5, (AX)
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	DECQ         SI
 	JNE          rows
-	VMOVUPS      Y2, (BX)
-	VMOVUPS      Y3, (SI)
-	VEXTRACTF128 $0x00, Y0, X2
-	VCVTPS2PD    X2, Y2
-	VADDPD       (CX), Y2, Y2
-	VMOVUPD      Y2, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       32(CX), Y0, Y0
-	VMOVUPD      Y0, 32(CX)
-	VEXTRACTF128 $0x00, Y1, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       (DX), Y0, Y0
-	VMOVUPD      Y0, (DX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       32(DX), Y0, Y0
-	VMOVUPD      Y0, 32(DX)
+	MOVQ         sum+56(FP), AX
+	MOVQ         low+64(FP), CX
+	MOVQ         high+72(FP), DX
+	MOVQ         least+80(FP), BX
+	MOVQ         most+88(FP), SI
+	VMOVUPS      (BX), Y5
+	VMOVUPS      (SI), Y6
+	VPMINSD      Y5, Y3, Y5
+	VPMAXSD      Y6, Y4, Y6
+	VMOVUPS      Y5, (BX)
+	VMOVUPS      Y6, (SI)
+	VPUNPCKLQDQ  Y2, Y1, Y3
+	VPUNPCKHQDQ  Y2, Y1, Y2
+	VPERM2I128   $0x20, Y2, Y3, Y1
+	VPERM2I128   $0x31, Y2, Y3, Y2
+	VEXTRACTI128 $0x00, Y0, X3
+	VPMOVSXDQ    X3, Y3
+	VPADDQ       (AX), Y3, Y3
+	VMOVDQU      Y3, (AX)
+	VPSLLQ       $0x20, Y1, Y3
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y1, Y1
+	VPADDQ       (CX), Y3, Y3
+	VMOVDQU      Y3, (CX)
+	VPADDQ       (DX), Y1, Y1
+	VMOVDQU      Y1, (DX)
+	VEXTRACTI128 $0x01, Y0, X0
+	VPMOVSXDQ    X0, Y0
+	VPADDQ       32(AX), Y0, Y0
+	VMOVDQU      Y0, 32(AX)
+	VPSLLQ       $0x20, Y2, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPSRLQ       $0x20, Y2, Y2
+	VPADDQ       32(CX), Y0, Y0
+	VMOVDQU      Y0, 32(CX)
+	VPADDQ       32(DX), Y2, Y2
+	VMOVDQU      Y2, 32(DX)
 	VZEROUPPER
 	RET
 
-// func dequantizeMomentsAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+// func dequantizeMomentsAVX2(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, sum *int64, low *int64, high *int64, least *int32, most *int32, rows uintptr, cols uintptr)
 // Requires: AVX, AVX2
 TEXT ·dequantizeMomentsAVX2(SB), NOSPLIT, $0-112
-	MOVQ    shift+56(FP), AX
-	MOVQ    sum+64(FP), CX
-	MOVQ    square+72(FP), DX
-	MOVQ    least+80(FP), BX
-	MOVQ    most+88(FP), SI
-	VPXOR   Y0, Y0, Y0
-	VPXOR   Y1, Y1, Y1
-	VMOVUPS (BX), Y2
-	VMOVUPS (SI), Y3
-	VPXOR   Y4, Y4, Y4
-	VPXOR   Y5, Y5, Y5
-	VMOVUPS 32(BX), Y6
-	VMOVUPS 32(SI), Y7
-	MOVQ    dst+0(FP), DI
-	MOVQ    ldd+8(FP), R8
-	MOVQ    acc+16(FP), R9
-	MOVQ    lda+24(FP), R10
-	MOVQ    rows+96(FP), R11
-	MOVQ    add+32(FP), R12
-	MOVQ    scale+40(FP), R13
-	MOVQ    bias+48(FP), R14
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	MOVL         $0x7fffffff, AX
+	VMOVD        AX, X3
+	VPBROADCASTD X3, Y3
+	MOVL         $0x80000000, AX
+	VMOVD        AX, X4
+	VPBROADCASTD X4, Y4
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+	MOVL         $0x7fffffff, AX
+	VMOVD        AX, X8
+	VPBROADCASTD X8, Y8
+	MOVL         $0x80000000, AX
+	VMOVD        AX, X9
+	VPBROADCASTD X9, Y9
+	MOVQ         dst+0(FP), AX
+	MOVQ         ldd+8(FP), CX
+	MOVQ         acc+16(FP), DX
+	MOVQ         lda+24(FP), BX
+	MOVQ         rows+96(FP), SI
+	MOVQ         add+32(FP), DI
+	MOVQ         scale+40(FP), R8
+	MOVQ         bias+48(FP), R9
 
 rows:
-	VMOVUPS      (R9), Y8
-	VPADDD       (R12), Y8, Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       (R13), Y8, Y8
-	VADDPS       (R14), Y8, Y8
-	VMOVUPS      Y8, (DI)
-	VMINPS       Y2, Y8, Y2
-	VMAXPS       Y3, Y8, Y3
-	VSUBPS       (AX), Y8, Y8
-	VADDPS       Y8, Y0, Y0
-	VMULPS       Y8, Y8, Y8
-	VADDPS       Y8, Y1, Y1
-	VMOVUPS      32(R9), Y8
-	VPADDD       32(R12), Y8, Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       32(R13), Y8, Y8
-	VADDPS       32(R14), Y8, Y8
-	VMOVUPS      Y8, 32(DI)
-	VMINPS       Y6, Y8, Y6
-	VMAXPS       Y7, Y8, Y7
-	VSUBPS       32(AX), Y8, Y8
-	VADDPS       Y8, Y4, Y4
-	VMULPS       Y8, Y8, Y8
-	VADDPS       Y8, Y5, Y5
-	ADDQ         R10, R9
-	ADDQ         R8, DI
-	DECQ         R11
+	VMOVUPS      (DX), Y10
+	VPADDD       (DI), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y12
+	VPMULDQ      Y10, Y10, Y11
+	VPMULDQ      Y12, Y12, Y12
+	VPADDQ       Y11, Y1, Y1
+	VPADDQ       Y12, Y2, Y2
+	VPADDD       Y10, Y0, Y0
+	VPMINSD      Y10, Y3, Y3
+	VPMAXSD      Y10, Y4, Y4
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       (R8), Y10, Y10
+	VADDPS       (R9), Y10, Y10
+	VMOVUPS      Y10, (AX)
+	VMOVUPS      32(DX), Y10
+	VPADDD       32(DI), Y10, Y10
+	VPSRLQ       $0x20, Y10, Y12
+	VPMULDQ      Y10, Y10, Y11
+	VPMULDQ      Y12, Y12, Y12
+	VPADDQ       Y11, Y6, Y6
+	VPADDQ       Y12, Y7, Y7
+	VPADDD       Y10, Y5, Y5
+	VPMINSD      Y10, Y8, Y8
+	VPMAXSD      Y10, Y9, Y9
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       32(R8), Y10, Y10
+	VADDPS       32(R9), Y10, Y10
+	VMOVUPS      Y10, 32(AX)
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	DECQ         SI
 	JNE          rows
-	VMOVUPS      Y2, (BX)
-	VMOVUPS      Y3, (SI)
-	VEXTRACTF128 $0x00, Y0, X2
-	VCVTPS2PD    X2, Y2
-	VADDPD       (CX), Y2, Y2
-	VMOVUPD      Y2, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       32(CX), Y0, Y0
-	VMOVUPD      Y0, 32(CX)
-	VEXTRACTF128 $0x00, Y1, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       (DX), Y0, Y0
-	VMOVUPD      Y0, (DX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       32(DX), Y0, Y0
-	VMOVUPD      Y0, 32(DX)
-	VMOVUPS      Y6, 32(BX)
-	VMOVUPS      Y7, 32(SI)
-	VEXTRACTF128 $0x00, Y4, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       64(CX), Y0, Y0
-	VMOVUPD      Y0, 64(CX)
-	VEXTRACTF128 $0x01, Y4, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       96(CX), Y0, Y0
-	VMOVUPD      Y0, 96(CX)
-	VEXTRACTF128 $0x00, Y5, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       64(DX), Y0, Y0
-	VMOVUPD      Y0, 64(DX)
-	VEXTRACTF128 $0x01, Y5, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       96(DX), Y0, Y0
-	VMOVUPD      Y0, 96(DX)
+	MOVQ         sum+56(FP), AX
+	MOVQ         low+64(FP), CX
+	MOVQ         high+72(FP), DX
+	MOVQ         least+80(FP), BX
+	MOVQ         most+88(FP), SI
+	VMOVUPS      (BX), Y10
+	VMOVUPS      (SI), Y11
+	VPMINSD      Y10, Y3, Y10
+	VPMAXSD      Y11, Y4, Y11
+	VMOVUPS      Y10, (BX)
+	VMOVUPS      Y11, (SI)
+	VPUNPCKLQDQ  Y2, Y1, Y3
+	VPUNPCKHQDQ  Y2, Y1, Y2
+	VPERM2I128   $0x20, Y2, Y3, Y1
+	VPERM2I128   $0x31, Y2, Y3, Y2
+	VEXTRACTI128 $0x00, Y0, X3
+	VPMOVSXDQ    X3, Y3
+	VPADDQ       (AX), Y3, Y3
+	VMOVDQU      Y3, (AX)
+	VPSLLQ       $0x20, Y1, Y3
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y1, Y1
+	VPADDQ       (CX), Y3, Y3
+	VMOVDQU      Y3, (CX)
+	VPADDQ       (DX), Y1, Y1
+	VMOVDQU      Y1, (DX)
+	VEXTRACTI128 $0x01, Y0, X0
+	VPMOVSXDQ    X0, Y0
+	VPADDQ       32(AX), Y0, Y0
+	VMOVDQU      Y0, 32(AX)
+	VPSLLQ       $0x20, Y2, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPSRLQ       $0x20, Y2, Y2
+	VPADDQ       32(CX), Y0, Y0
+	VMOVDQU      Y0, 32(CX)
+	VPADDQ       32(DX), Y2, Y2
+	VMOVDQU      Y2, 32(DX)
+	VMOVUPS      32(BX), Y0
+	VMOVUPS      32(SI), Y1
+	VPMINSD      Y0, Y8, Y0
+	VPMAXSD      Y1, Y9, Y1
+	VMOVUPS      Y0, 32(BX)
+	VMOVUPS      Y1, 32(SI)
+	VPUNPCKLQDQ  Y7, Y6, Y0
+	VPUNPCKHQDQ  Y7, Y6, Y1
+	VPERM2I128   $0x20, Y1, Y0, Y6
+	VPERM2I128   $0x31, Y1, Y0, Y7
+	VEXTRACTI128 $0x00, Y5, X0
+	VPMOVSXDQ    X0, Y0
+	VPADDQ       64(AX), Y0, Y0
+	VMOVDQU      Y0, 64(AX)
+	VPSLLQ       $0x20, Y6, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPSRLQ       $0x20, Y6, Y6
+	VPADDQ       64(CX), Y0, Y0
+	VMOVDQU      Y0, 64(CX)
+	VPADDQ       64(DX), Y6, Y6
+	VMOVDQU      Y6, 64(DX)
+	VEXTRACTI128 $0x01, Y5, X0
+	VPMOVSXDQ    X0, Y0
+	VPADDQ       96(AX), Y0, Y0
+	VMOVDQU      Y0, 96(AX)
+	VPSLLQ       $0x20, Y7, Y0
+	VPSRLQ       $0x20, Y0, Y0
+	VPSRLQ       $0x20, Y7, Y7
+	VPADDQ       96(CX), Y0, Y0
+	VMOVDQU      Y0, 96(CX)
+	VPADDQ       96(DX), Y7, Y7
+	VMOVDQU      Y7, 96(DX)
 	VZEROUPPER
 	RET
 

@@ -46,19 +46,19 @@ func dequantizeBlockNarrowAVX512(dst *float32, ldd uintptr, acc *int32, lda uint
 //go:noescape
 func dequantizeBlockAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, rows uintptr, cols uintptr)
 
-// dequantizeMomentsNarrowAVX512 is dequantizeBlock that adds the sums over the rows of y - shift and of its square and widens the ends of y.
+// dequantizeMomentsNarrowAVX512 is dequantizeBlock that adds the sums over the rows of a = acc+add, and of the low and the high half of the sum of a*a, and widens the ends of a: sums of a fit 32 bits, of a*a 64.
 // There are cols columns, at most 16.
 // Distances from row to row are in bytes.
 //
 //go:noescape
-func dequantizeMomentsNarrowAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+func dequantizeMomentsNarrowAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, sum *int64, low *int64, high *int64, least *int32, most *int32, rows uintptr, cols uintptr)
 
-// dequantizeMomentsAVX512 is dequantizeBlock that adds the sums over the rows of y - shift and of its square and widens the ends of y.
+// dequantizeMomentsAVX512 is dequantizeBlock that adds the sums over the rows of a = acc+add, and of the low and the high half of the sum of a*a, and widens the ends of a: sums of a fit 32 bits, of a*a 64.
 // There are cols columns, at most 32.
 // Distances from row to row are in bytes.
 //
 //go:noescape
-func dequantizeMomentsAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+func dequantizeMomentsAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, sum *int64, low *int64, high *int64, least *int32, most *int32, rows uintptr, cols uintptr)
 
 // dequantizeEndsNarrowAVX512 is dequantizeBlock that widens the ends of y, which a NaN makes NaN for good.
 // There are cols columns, at most 16.

@@ -887,203 +887,290 @@ rows:
 	VZEROUPPER
 	RET
 
-// func dequantizeMomentsNarrowAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+// func dequantizeMomentsNarrowAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, sum *int64, low *int64, high *int64, least *int32, most *int32, rows uintptr, cols uintptr)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·dequantizeMomentsNarrowAVX512(SB), NOSPLIT, $0-112
-	MOVQ      cols+104(FP), AX
-	MOVQ      AX, CX
-	MOVQ      $0x00000001, AX
-	SHLQ      CL, AX
-	DECQ      AX
-	KMOVD     AX, K1
-	KMOVW     AX, K1
-	SHRQ      $0x10, AX
-	KMOVW     AX, K2
-	MOVQ      shift+56(FP), AX
-	MOVQ      sum+64(FP), CX
-	MOVQ      square+72(FP), DX
-	MOVQ      least+80(FP), BX
-	MOVQ      most+88(FP), SI
-	VMOVUPS.Z (AX), K1, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VMOVUPS.Z (BX), K1, Z3
-	VMOVUPS.Z (SI), K1, Z4
-	MOVQ      dst+0(FP), AX
-	MOVQ      ldd+8(FP), DI
-	MOVQ      acc+16(FP), R8
-	MOVQ      lda+24(FP), R9
-	MOVQ      rows+96(FP), R10
-	MOVQ      add+32(FP), R11
-	MOVQ      scale+40(FP), R12
-	MOVQ      bias+48(FP), R13
-	VMOVUPS.Z (R11), K1, Z5
-	VMOVUPS.Z (R12), K1, Z6
-	VMOVUPS.Z (R13), K1, Z7
+	MOVQ         cols+104(FP), AX
+	MOVQ         AX, CX
+	MOVQ         $0x00000001, AX
+	SHLQ         CL, AX
+	DECQ         AX
+	KMOVD        AX, K1
+	KMOVW        AX, K1
+	SHRQ         $0x10, AX
+	KMOVW        AX, K2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	MOVL         $0x7fffffff, AX
+	VMOVD        AX, X3
+	VPBROADCASTD X3, Z3
+	MOVL         $0x80000000, AX
+	VMOVD        AX, X4
+	VPBROADCASTD X4, Z4
+	MOVQ         dst+0(FP), AX
+	MOVQ         ldd+8(FP), CX
+	MOVQ         acc+16(FP), DX
+	MOVQ         lda+24(FP), BX
+	MOVQ         rows+96(FP), SI
+	MOVQ         add+32(FP), DI
+	MOVQ         scale+40(FP), R8
+	MOVQ         bias+48(FP), R9
+	VMOVUPS.Z    (DI), K1, Z5
+	VMOVUPS.Z    (R8), K1, Z6
+	VMOVUPS.Z    (R9), K1, Z7
 
 rows:
-	VMOVUPS.Z     (R8), K1, Z8
+	VMOVUPS.Z     (DX), K1, Z8
 	VPADDD        Z5, Z8, Z8
+	VPSRLQ        $0x20, Z8, Z10
+	VPMULDQ       Z8, Z8, Z9
+	VPMULDQ       Z10, Z10, Z10
+	VPADDQ        Z9, Z1, Z1
+	VPADDQ        Z10, Z2, Z2
+	VPADDD        Z8, Z0, Z0
+	VPMINSD       Z8, Z3, Z3
+	VPMAXSD       Z8, Z4, Z4
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z6, Z8, Z8
 	VADDPS        Z7, Z8, Z8
 	VMOVUPS       Z8, K1, (AX)
-	VMINPS        Z3, Z8, Z3
-	VMAXPS        Z4, Z8, Z4
-	VSUBPS        Z0, Z8, Z8
-	VADDPS        Z8, Z1, Z1
-	VMULPS        Z8, Z8, Z8
-	VADDPS        Z8, Z2, Z2
-	ADDQ          R9, R8
-	ADDQ          DI, AX
-	DECQ          R10
+	ADDQ          BX, DX
+	ADDQ          CX, AX
+	DECQ          SI
 	JNE           rows
-	VMOVUPS       Z3, K1, (BX)
-	VMOVUPS       Z4, K1, (SI)
-	VEXTRACTF64X4 $0x00, Z1, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     (CX), K1, Z3
-	VADDPD        Z3, Z0, Z0
-	VMOVUPD       Z0, K1, (CX)
+	MOVQ          sum+56(FP), AX
+	MOVQ          low+64(FP), CX
+	MOVQ          high+72(FP), DX
+	MOVQ          least+80(FP), BX
+	MOVQ          most+88(FP), SI
+	VMOVUPS.Z     (BX), K1, Z5
+	VMOVUPS.Z     (SI), K1, Z6
+	VPMINSD       Z5, Z3, Z5
+	VPMAXSD       Z6, Z4, Z6
+	VMOVUPS       Z5, K1, (BX)
+	VMOVUPS       Z6, K1, (SI)
+	MOVQ          $0x0b030a0209010800, BX
+	VMOVQ         BX, X3
+	VPMOVZXBQ     X3, Z3
+	MOVQ          $0x0f070e060d050c04, BX
+	VMOVQ         BX, X4
+	VPMOVZXBQ     X4, Z4
+	VPERMI2Q      Z2, Z1, Z3
+	VPERMI2Q      Z2, Z1, Z4
+	VMOVDQU64     Z3, Z1
+	VMOVDQU64     Z4, Z2
+	VEXTRACTI64X4 $0x00, Z0, Y3
+	VPMOVSXDQ     Y3, Z3
+	VMOVDQU64.Z   (AX), K1, Z4
+	VPADDQ        Z4, Z3, Z3
+	VMOVDQU64     Z3, K1, (AX)
+	VPSLLQ        $0x20, Z1, Z3
+	VPSRLQ        $0x20, Z3, Z3
+	VPSRLQ        $0x20, Z1, Z1
+	VMOVDQU64.Z   (CX), K1, Z4
+	VPADDQ        Z4, Z3, Z3
+	VMOVDQU64     Z3, K1, (CX)
+	VMOVDQU64.Z   (DX), K1, Z3
+	VPADDQ        Z3, Z1, Z1
+	VMOVDQU64     Z1, K1, (DX)
+	VEXTRACTI64X4 $0x01, Z0, Y0
+	VPMOVSXDQ     Y0, Z0
 	KSHIFTRW      $0x08, K1, K2
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     64(CX), K2, Z1
-	VADDPD        Z1, Z0, Z0
-	VMOVUPD       Z0, K2, 64(CX)
-	VEXTRACTF64X4 $0x00, Z2, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     (DX), K1, Z1
-	VADDPD        Z1, Z0, Z0
-	VMOVUPD       Z0, K1, (DX)
+	VMOVDQU64.Z   64(AX), K2, Z1
+	VPADDQ        Z1, Z0, Z0
+	VMOVDQU64     Z0, K2, 64(AX)
+	VPSLLQ        $0x20, Z2, Z0
+	VPSRLQ        $0x20, Z0, Z0
+	VPSRLQ        $0x20, Z2, Z2
+	KSHIFTRW      $0x08, K1, K2
+	VMOVDQU64.Z   64(CX), K2, Z1
+	VPADDQ        Z1, Z0, Z0
+	VMOVDQU64     Z0, K2, 64(CX)
 	KSHIFTRW      $0x08, K1, K1
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     64(DX), K1, Z1
-	VADDPD        Z1, Z0, Z0
-	VMOVUPD       Z0, K1, 64(DX)
+	VMOVDQU64.Z   64(DX), K1, Z0
+	VPADDQ        Z0, Z2, Z2
+	VMOVDQU64     Z2, K1, 64(DX)
 	VZEROUPPER
 	RET
 
-// func dequantizeMomentsAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, shift *float32, sum *float64, square *float64, least *float32, most *float32, rows uintptr, cols uintptr)
+// func dequantizeMomentsAVX512(dst *float32, ldd uintptr, acc *int32, lda uintptr, add *int32, scale *float32, bias *float32, sum *int64, low *int64, high *int64, least *int32, most *int32, rows uintptr, cols uintptr)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·dequantizeMomentsAVX512(SB), NOSPLIT, $0-112
-	MOVQ      cols+104(FP), AX
-	MOVQ      AX, CX
-	MOVQ      $0x00000001, AX
-	SHLQ      CL, AX
-	DECQ      AX
-	KMOVD     AX, K1
-	KMOVW     AX, K1
-	SHRQ      $0x10, AX
-	KMOVW     AX, K2
-	MOVQ      shift+56(FP), AX
-	MOVQ      sum+64(FP), CX
-	MOVQ      square+72(FP), DX
-	MOVQ      least+80(FP), BX
-	MOVQ      most+88(FP), SI
-	VMOVUPS.Z (AX), K1, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VMOVUPS.Z (BX), K1, Z3
-	VMOVUPS.Z (SI), K1, Z4
-	VMOVUPS.Z 64(AX), K2, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VMOVUPS.Z 64(BX), K2, Z8
-	VMOVUPS.Z 64(SI), K2, Z9
-	MOVQ      dst+0(FP), AX
-	MOVQ      ldd+8(FP), DI
-	MOVQ      acc+16(FP), R8
-	MOVQ      lda+24(FP), R9
-	MOVQ      rows+96(FP), R10
-	MOVQ      add+32(FP), R11
-	MOVQ      scale+40(FP), R12
-	MOVQ      bias+48(FP), R13
-	VMOVUPS.Z (R11), K1, Z10
-	VMOVUPS.Z (R12), K1, Z11
-	VMOVUPS.Z (R13), K1, Z12
-	VMOVUPS.Z 64(R11), K2, Z13
-	VMOVUPS.Z 64(R12), K2, Z14
-	VMOVUPS.Z 64(R13), K2, Z15
+	MOVQ         cols+104(FP), AX
+	MOVQ         AX, CX
+	MOVQ         $0x00000001, AX
+	SHLQ         CL, AX
+	DECQ         AX
+	KMOVD        AX, K1
+	KMOVW        AX, K1
+	SHRQ         $0x10, AX
+	KMOVW        AX, K2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	MOVL         $0x7fffffff, AX
+	VMOVD        AX, X3
+	VPBROADCASTD X3, Z3
+	MOVL         $0x80000000, AX
+	VMOVD        AX, X4
+	VPBROADCASTD X4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVL         $0x7fffffff, AX
+	VMOVD        AX, X8
+	VPBROADCASTD X8, Z8
+	MOVL         $0x80000000, AX
+	VMOVD        AX, X9
+	VPBROADCASTD X9, Z9
+	MOVQ         dst+0(FP), AX
+	MOVQ         ldd+8(FP), CX
+	MOVQ         acc+16(FP), DX
+	MOVQ         lda+24(FP), BX
+	MOVQ         rows+96(FP), SI
+	MOVQ         add+32(FP), DI
+	MOVQ         scale+40(FP), R8
+	MOVQ         bias+48(FP), R9
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    (R8), K1, Z11
+	VMOVUPS.Z    (R9), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	VMOVUPS.Z    64(R8), K2, Z14
+	VMOVUPS.Z    64(R9), K2, Z15
 
 rows:
-	VMOVUPS.Z     (R8), K1, Z16
+	VMOVUPS.Z     (DX), K1, Z16
 	VPADDD        Z10, Z16, Z16
+	VPSRLQ        $0x20, Z16, Z18
+	VPMULDQ       Z16, Z16, Z17
+	VPMULDQ       Z18, Z18, Z18
+	VPADDQ        Z17, Z1, Z1
+	VPADDQ        Z18, Z2, Z2
+	VPADDD        Z16, Z0, Z0
+	VPMINSD       Z16, Z3, Z3
+	VPMAXSD       Z16, Z4, Z4
 	VCVTDQ2PS     Z16, Z16
 	VMULPS        Z11, Z16, Z16
 	VADDPS        Z12, Z16, Z16
 	VMOVUPS       Z16, K1, (AX)
-	VMINPS        Z3, Z16, Z3
-	VMAXPS        Z4, Z16, Z4
-	VSUBPS        Z0, Z16, Z16
-	VADDPS        Z16, Z1, Z1
-	VMULPS        Z16, Z16, Z16
-	VADDPS        Z16, Z2, Z2
-	VMOVUPS.Z     64(R8), K2, Z16
+	VMOVUPS.Z     64(DX), K2, Z16
 	VPADDD        Z13, Z16, Z16
+	VPSRLQ        $0x20, Z16, Z18
+	VPMULDQ       Z16, Z16, Z17
+	VPMULDQ       Z18, Z18, Z18
+	VPADDQ        Z17, Z6, Z6
+	VPADDQ        Z18, Z7, Z7
+	VPADDD        Z16, Z5, Z5
+	VPMINSD       Z16, Z8, Z8
+	VPMAXSD       Z16, Z9, Z9
 	VCVTDQ2PS     Z16, Z16
 	VMULPS        Z14, Z16, Z16
 	VADDPS        Z15, Z16, Z16
 	VMOVUPS       Z16, K2, 64(AX)
-	VMINPS        Z8, Z16, Z8
-	VMAXPS        Z9, Z16, Z9
-	VSUBPS        Z5, Z16, Z16
-	VADDPS        Z16, Z6, Z6
-	VMULPS        Z16, Z16, Z16
-	VADDPS        Z16, Z7, Z7
-	ADDQ          R9, R8
-	ADDQ          DI, AX
-	DECQ          R10
+	ADDQ          BX, DX
+	ADDQ          CX, AX
+	DECQ          SI
 	JNE           rows
-	VMOVUPS       Z3, K1, (BX)
-	VMOVUPS       Z4, K1, (SI)
-	VEXTRACTF64X4 $0x00, Z1, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     (CX), K1, Z3
-	VADDPD        Z3, Z0, Z0
-	VMOVUPD       Z0, K1, (CX)
+	MOVQ          sum+56(FP), AX
+	MOVQ          low+64(FP), CX
+	MOVQ          high+72(FP), DX
+	MOVQ          least+80(FP), BX
+	MOVQ          most+88(FP), SI
+	VMOVUPS.Z     (BX), K1, Z10
+	VMOVUPS.Z     (SI), K1, Z11
+	VPMINSD       Z10, Z3, Z10
+	VPMAXSD       Z11, Z4, Z11
+	VMOVUPS       Z10, K1, (BX)
+	VMOVUPS       Z11, K1, (SI)
+	MOVQ          $0x0b030a0209010800, DI
+	VMOVQ         DI, X3
+	VPMOVZXBQ     X3, Z3
+	MOVQ          $0x0f070e060d050c04, DI
+	VMOVQ         DI, X4
+	VPMOVZXBQ     X4, Z4
+	VPERMI2Q      Z2, Z1, Z3
+	VPERMI2Q      Z2, Z1, Z4
+	VMOVDQU64     Z3, Z1
+	VMOVDQU64     Z4, Z2
+	VEXTRACTI64X4 $0x00, Z0, Y3
+	VPMOVSXDQ     Y3, Z3
+	VMOVDQU64.Z   (AX), K1, Z4
+	VPADDQ        Z4, Z3, Z3
+	VMOVDQU64     Z3, K1, (AX)
+	VPSLLQ        $0x20, Z1, Z3
+	VPSRLQ        $0x20, Z3, Z3
+	VPSRLQ        $0x20, Z1, Z1
+	VMOVDQU64.Z   (CX), K1, Z4
+	VPADDQ        Z4, Z3, Z3
+	VMOVDQU64     Z3, K1, (CX)
+	VMOVDQU64.Z   (DX), K1, Z3
+	VPADDQ        Z3, Z1, Z1
+	VMOVDQU64     Z1, K1, (DX)
+	VEXTRACTI64X4 $0x01, Z0, Y0
+	VPMOVSXDQ     Y0, Z0
 	KSHIFTRW      $0x08, K1, K3
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     64(CX), K3, Z1
-	VADDPD        Z1, Z0, Z0
-	VMOVUPD       Z0, K3, 64(CX)
-	VEXTRACTF64X4 $0x00, Z2, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     (DX), K1, Z1
-	VADDPD        Z1, Z0, Z0
-	VMOVUPD       Z0, K1, (DX)
+	VMOVDQU64.Z   64(AX), K3, Z1
+	VPADDQ        Z1, Z0, Z0
+	VMOVDQU64     Z0, K3, 64(AX)
+	VPSLLQ        $0x20, Z2, Z0
+	VPSRLQ        $0x20, Z0, Z0
+	VPSRLQ        $0x20, Z2, Z2
+	KSHIFTRW      $0x08, K1, K3
+	VMOVDQU64.Z   64(CX), K3, Z1
+	VPADDQ        Z1, Z0, Z0
+	VMOVDQU64     Z0, K3, 64(CX)
 	KSHIFTRW      $0x08, K1, K1
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     64(DX), K1, Z1
-	VADDPD        Z1, Z0, Z0
-	VMOVUPD       Z0, K1, 64(DX)
-	VMOVUPS       Z8, K2, 64(BX)
-	VMOVUPS       Z9, K2, 64(SI)
-	VEXTRACTF64X4 $0x00, Z6, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     128(CX), K2, Z1
-	VADDPD        Z1, Z0, Z0
-	VMOVUPD       Z0, K2, 128(CX)
+	VMOVDQU64.Z   64(DX), K1, Z0
+	VPADDQ        Z0, Z2, Z2
+	VMOVDQU64     Z2, K1, 64(DX)
+	VMOVUPS.Z     64(BX), K2, Z0
+	VMOVUPS.Z     64(SI), K2, Z1
+	VPMINSD       Z0, Z8, Z0
+	VPMAXSD       Z1, Z9, Z1
+	VMOVUPS       Z0, K2, 64(BX)
+	VMOVUPS       Z1, K2, 64(SI)
+	MOVQ          $0x0b030a0209010800, BX
+	VMOVQ         BX, X0
+	VPMOVZXBQ     X0, Z0
+	MOVQ          $0x0f070e060d050c04, BX
+	VMOVQ         BX, X1
+	VPMOVZXBQ     X1, Z1
+	VPERMI2Q      Z7, Z6, Z0
+	VPERMI2Q      Z7, Z6, Z1
+	VMOVDQU64     Z0, Z6
+	VMOVDQU64     Z1, Z7
+	VEXTRACTI64X4 $0x00, Z5, Y0
+	VPMOVSXDQ     Y0, Z0
+	VMOVDQU64.Z   128(AX), K2, Z1
+	VPADDQ        Z1, Z0, Z0
+	VMOVDQU64     Z0, K2, 128(AX)
+	VPSLLQ        $0x20, Z6, Z0
+	VPSRLQ        $0x20, Z0, Z0
+	VPSRLQ        $0x20, Z6, Z6
+	VMOVDQU64.Z   128(CX), K2, Z1
+	VPADDQ        Z1, Z0, Z0
+	VMOVDQU64     Z0, K2, 128(CX)
+	VMOVDQU64.Z   128(DX), K2, Z0
+	VPADDQ        Z0, Z6, Z6
+	VMOVDQU64     Z6, K2, 128(DX)
+	VEXTRACTI64X4 $0x01, Z5, Y0
+	VPMOVSXDQ     Y0, Z0
 	KSHIFTRW      $0x08, K2, K1
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     192(CX), K1, Z1
-	VADDPD        Z1, Z0, Z0
-	VMOVUPD       Z0, K1, 192(CX)
-	VEXTRACTF64X4 $0x00, Z7, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     128(DX), K2, Z1
-	VADDPD        Z1, Z0, Z0
-	VMOVUPD       Z0, K2, 128(DX)
+	VMOVDQU64.Z   192(AX), K1, Z1
+	VPADDQ        Z1, Z0, Z0
+	VMOVDQU64     Z0, K1, 192(AX)
+	VPSLLQ        $0x20, Z7, Z0
+	VPSRLQ        $0x20, Z0, Z0
+	VPSRLQ        $0x20, Z7, Z7
 	KSHIFTRW      $0x08, K2, K1
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPD.Z     192(DX), K1, Z1
-	VADDPD        Z1, Z0, Z0
-	VMOVUPD       Z0, K1, 192(DX)
+	VMOVDQU64.Z   192(CX), K1, Z1
+	VPADDQ        Z1, Z0, Z0
+	VMOVDQU64     Z0, K1, 192(CX)
+	KSHIFTRW      $0x08, K2, K1
+	VMOVDQU64.Z   192(DX), K1, Z0
+	VPADDQ        Z0, Z7, Z7
+	VMOVDQU64     Z7, K1, 192(DX)
 	VZEROUPPER
 	RET
 

@@ -6,31 +6,43 @@ import (
 	"github.com/goqat/goqat/backend/cpu/internal/gemm"
 )
 
-// ColumnMoments are what [DequantizeMoments] finds out about the columns of a
-// block: an entry a column, the first being the first of the block.
+// ColumnMoments are what [DequantizeMoments] finds out about the columns of
+// blocks, as backend.CodeMoments: an entry a column, the first being the
+// first of the block.
 type ColumnMoments struct {
-	Shift       []float32 // taken off before squaring
-	Sum, Square []float64 // of y - Shift, and of its square
-	Least, Most []float32
+	Sum         []int64
+	Low, High   []int64 // the bits of uint64
+	Least, Most []int32
 }
 
-// Begin makes m, all of whose columns b has, what is known before b, the first
-// block: nothing. The shift is the row in the middle of b, which comes from
-// what is summed, so that the squares of numbers far from zero do not cancel.
-func (m *ColumnMoments) Begin(b gemm.IntBlock, add []int32, scale, bias []float32, channels int) {
-	n := b.To - b.From
-	if n == 0 || b.Lo == b.Hi {
-		return
+// Columns returns those of columns [from, to).
+func (m *ColumnMoments) Columns(from, to int) ColumnMoments {
+	return ColumnMoments{m.Sum[from:to], m.Low[from:to], m.High[from:to], m.Least[from:to], m.Most[from:to]}
+}
+
+// Clear makes m those of no number.
+func (m *ColumnMoments) Clear() {
+	clear(m.Sum)
+	clear(m.Low)
+	clear(m.High)
+	for j := range m.Least {
+		m.Least[j] = math.MaxInt32
 	}
-	reach(channels, len(add), len(scale), len(bias))
-	b.Acc, b.Hi = b.Acc[(b.Hi-b.Lo)/2*b.Stride:], b.Lo+1
-	shift := m.Shift[:n]
-	for i := dequantizeBlock(shift, channels, b, add, scale, bias); i < n; i++ {
-		shift[i] = float32(float32(b.Acc[i]+add[b.From+i])*scale[b.From+i]) + bias[b.From+i]
+	for j := range m.Most {
+		m.Most[j] = math.MinInt32
 	}
-	clear(m.Sum[:n])
-	clear(m.Square[:n])
-	NoEnds(m.Least[:n], m.Most[:n])
+}
+
+// Merge takes in the same columns of o.
+func (m *ColumnMoments) Merge(o *ColumnMoments) {
+	n := len(m.Sum)
+	sum, low, high, least, most := o.Sum[:n], o.Low[:n], o.High[:n], o.Least[:n], o.Most[:n]
+	for j := range n {
+		m.Sum[j] += sum[j]
+		m.Low[j] += low[j]
+		m.High[j] += high[j]
+		m.Least[j], m.Most[j] = min(m.Least[j], least[j]), max(m.Most[j], most[j])
+	}
 }
 
 // NoEnds makes ends those of no number.
@@ -41,40 +53,46 @@ func NoEnds(least, most []float32) {
 	}
 }
 
-// collected is the number of columns whose sums fit local memory.
-const collected = 64
-
-// DequantizeMoments is [DequantizeBlock] that adds the sums of the block to
-// those of m, each summed down its column in float32 first, and widens the
-// ends. A NaN makes the sums NaN and may make the ends any of the others.
-func DequantizeMoments(dst []float32, b gemm.IntBlock, add []int32, scale, bias []float32, channels int, m ColumnMoments) {
-	n, rows := b.To-b.From, b.Hi-b.Lo
-	if n == 0 || rows == 0 {
+// DequantizeMoments is [DequantizeBlock] that takes into m the sums a = acc+add
+// of the block, all of which are within bound, at most 1<<28.
+func DequantizeMoments(dst []float32, b gemm.IntBlock, add []int32, scale, bias []float32, channels, bound int, m ColumnMoments) {
+	n := b.To - b.From
+	if n == 0 || b.Hi == b.Lo {
 		return
 	}
 	reach(channels, len(add), len(scale), len(bias))
-	m = ColumnMoments{m.Shift[:n], m.Sum[:n], m.Square[:n], m.Least[:n], m.Most[:n]}
-	if dequantizeMoments(dst[b.Lo*channels+b.From:], channels, b, add, scale, bias, &m) {
+	m = m.Columns(0, n)
+	// As many rows at a time as have sums of 32 bits; those of squares then
+	// have 64.
+	rows := math.MaxInt32 / max(bound, 1)
+	done := dequantizeMoments(dst[b.Lo*channels+b.From:], channels, rows, b, add, scale, bias, &m)
+	if done == n {
 		return
 	}
+	b.From, b.Acc = b.From+done, b.Acc[done:]
 	DequantizeBlock(dst, b, add, scale, bias, channels)
-	y := dst[b.Lo*channels+b.From : (b.Hi-1)*channels+b.To]
-	for c := 0; c < n; c += collected {
-		var sum, square, least, most [collected]float32
-		k := min(n-c, collected)
-		MomentsOfColumns(y[c:], rows, channels, m.Shift[c:c+k], sum[:], square[:], least[:], most[:])
-		for j := range k {
-			m.Sum[c+j] += float64(sum[j])
-			m.Square[c+j] += float64(square[j])
-			if least[j] < m.Least[c+j] {
-				m.Least[c+j] = least[j]
+	for c, f := range add[b.From:b.To] {
+		j := done + c
+		for r := 0; r < b.Hi-b.Lo; r += rows {
+			var sum int64
+			var square uint64
+			least, most := m.Least[j], m.Most[j]
+			for i := r; i < min(r+rows, b.Hi-b.Lo); i++ {
+				a := b.Acc[i*b.Stride+c] + f
+				sum += int64(a)
+				square += uint64(int64(a) * int64(a))
+				least, most = min(least, a), max(most, a)
 			}
-			if most[j] > m.Most[c+j] {
-				m.Most[c+j] = most[j]
-			}
+			m.Sum[j] += sum
+			m.Low[j] += int64(square & math.MaxUint32)
+			m.High[j] += int64(square >> 32)
+			m.Least[j], m.Most[j] = least, most
 		}
 	}
 }
+
+// collected is the number of columns whose ends fit local memory.
+const collected = 64
 
 // DequantizeEnds is [DequantizeBlock] that widens the ends of each column,
 // the first entry being that of the first column of the block. A NaN makes

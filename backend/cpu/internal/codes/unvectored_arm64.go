@@ -13,8 +13,8 @@ func lsqGrad(_ quant.Rule, _ bool, _, _, _ []float32, _ *params, _ *[16]float64)
 	return 0, 0
 }
 
-func dequantizeMoments([]float32, int, gemm.IntBlock, []int32, []float32, []float32, *ColumnMoments) bool {
-	return false
+func dequantizeMoments(_ []float32, _, _ int, _ gemm.IntBlock, _ []int32, _, _ []float32, _ *ColumnMoments) int {
+	return 0
 }
 
 func dequantizeEnds(_ []float32, _ int, _ gemm.IntBlock, _ []int32, _, _, _, _ []float32) bool {

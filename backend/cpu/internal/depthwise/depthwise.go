@@ -155,6 +155,9 @@ func (p *Plan[A]) Shift() int32 {
 // RowTiles returns how many tiles of rows there are ([gemm.IntBlock.Tile]).
 func (p *Plan[A]) RowTiles() int { return p.lines.Images * p.tiles }
 
+// Slots returns how many numbers [gemm.IntBlock.Slot] has.
+func (p *Plan[A]) Slots() int { return cap(p.free) }
+
 // Workspace returns the bytes of 64-byte aligned scratch that Run needs.
 func (p *Plan[A]) Workspace() int { return cap(p.free) * p.slot }
 
@@ -195,12 +198,12 @@ func (p *Plan[A]) run(lo, hi int) {
 	for t := lo; t < hi; t++ {
 		first := t % p.tiles * p.tile
 		n := min(p.tile, p.lines.Lines-first)
-		p.compute(t, t/p.tiles*p.lines.Lines+first, n, mem[:p.codes], acc)
+		p.compute(t, s, t/p.tiles*p.lines.Lines+first, n, mem[:p.codes], acc)
 	}
 }
 
 // compute does lines [first, first+n).
-func (p *Plan[A]) compute(tile, first, n int, codes []byte, acc []int32) {
+func (p *Plan[A]) compute(tile, slot, first, n int, codes []byte, acc []int32) {
 	l := &p.lines
 	laid := codes[:p.laid(n):p.laid(n)]
 	p.lay(unsafe.Slice((*A)(unsafe.Pointer(unsafe.SliceData(laid))), len(laid)), first, first+n)
@@ -219,7 +222,7 @@ func (p *Plan[A]) compute(tile, first, n int, codes []byte, acc []int32) {
 					continue
 				}
 				p.kernel.run(b)
-				p.epilogue(gemm.IntBlock{Lo: row, Hi: row + b.pixels, From: c.from, To: c.from + c.n, Acc: acc, Stride: c.width, Tile: tile})
+				p.epilogue(gemm.IntBlock{Lo: row, Hi: row + b.pixels, From: c.from, To: c.from + c.n, Acc: acc, Stride: c.width, Tile: tile, Slot: slot})
 			}
 		}
 	}

@@ -67,6 +67,8 @@ type IntBlock struct {
 	// of one tile and one column come one after the other, from the first row
 	// down, so that what is added up by tile does not depend on threads.
 	Tile int
+	// Slot is a number, from 0, that no other block has at the same time.
+	Slot int
 }
 
 // Row returns the sums of row r.
@@ -278,6 +280,9 @@ func (p *IntPlan[A]) memory(codes int) {
 // RowTiles returns how many tiles of rows there are ([IntBlock.Tile]).
 func (p *IntPlan[A]) RowTiles() int { return p.rowTiles }
 
+// Slots returns how many numbers [IntBlock.Slot] has.
+func (p *IntPlan[A]) Slots() int { return cap(p.slots.free) }
+
 // Workspace returns the bytes of 64-byte aligned scratch that Run needs. Its
 // contents need not be kept between runs.
 func (p *IntPlan[A]) Workspace() int { return p.slots.size() }
@@ -379,11 +384,11 @@ func (p *IntPlan[A]) tiles(lo, hi int) {
 	defer p.slots.give(s)
 	mem := p.slots.of(p.work, s)
 	for t := lo; t < hi; t++ {
-		p.tile(t%p.rowTiles, t/p.rowTiles, mem)
+		p.tile(t%p.rowTiles, t/p.rowTiles, s, mem)
 	}
 }
 
-func (p *IntPlan[A]) tile(rowTile, colTile int, mem []byte) {
+func (p *IntPlan[A]) tile(rowTile, colTile, slot int, mem []byte) {
 	image := rowTile / p.imageTiles
 	first := rowTile % p.imageTiles * p.tileUnits // Within the image.
 	units := min(p.tileUnits, p.image-first)
@@ -402,13 +407,13 @@ func (p *IntPlan[A]) tile(rowTile, colTile int, mem []byte) {
 	acc := cast[int32](mem[p.codes+p.words:], p.kernel.blockRows*p.kernel.panels*panelChannels)
 	width := p.m / (p.image * p.images())
 	for s := colTile * p.tileSteps; s < min((colTile+1)*p.tileSteps, p.steps); s++ {
-		p.column(rowTile, s, first*width, &r, codes, wide, acc)
+		p.column(rowTile, slot, s, first*width, &r, codes, wide, acc)
 	}
 }
 
 // column computes a step of columns of the rows of a tile, the first of which
 // is row, in blocks.
-func (p *IntPlan[A]) column(tile, s, row int, r *intRows, codes []byte, wide []int16, acc []int32) {
+func (p *IntPlan[A]) column(tile, slot, s, row int, r *intRows, codes []byte, wide []int16, acc []int32) {
 	step := p.kernel.panels * panelChannels
 	group, j := s/p.groupSteps, s%p.groupSteps*step
 	panel := panelBytes(p.k)
@@ -442,7 +447,7 @@ func (p *IntPlan[A]) column(tile, s, row int, r *intRows, codes []byte, wide []i
 				p.kernel.words(part, wide[from:], b, panel, init, acc, step, cols)
 			}
 			lo := row + l*r.width + x
-			p.epilogue(IntBlock{Lo: lo, Hi: lo + part.count(), From: group*p.n + j, To: group*p.n + j + cols, Acc: acc, Stride: step, Tile: tile})
+			p.epilogue(IntBlock{Lo: lo, Hi: lo + part.count(), From: group*p.n + j, To: group*p.n + j + cols, Acc: acc, Stride: step, Tile: tile, Slot: slot})
 		}
 	}
 }
