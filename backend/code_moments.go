@@ -41,7 +41,7 @@ func CollectsMoments(x, w tensor.Spec) bool {
 // With at most 1<<32 numbers within [MostCollected] nothing overflows.
 type CodeMoments struct {
 	Sum       int64  // of a
-	Low, High uint64 // of the low and of the high 32 bits of a*a
+	Low, High uint64 // of the low and of the high 32 bits of a*a; High<<32 + Low counts
 	Least     int32  // a, math.MaxInt32 of no number
 	Most      int32  // a, math.MinInt32 of no number
 }

@@ -63,3 +63,20 @@ func init() {
 		},
 	})
 }
+
+// refMoments fills m float64 [4, channels] with mean, variance, least and
+// greatest of the channels of x.
+func refMoments(x, m *tensor.Tensor) {
+	n := m.Shape()[1]
+	mean, variance := batchStatistics(x)
+	for c := range n {
+		least, most := math.Inf(1), math.Inf(-1)
+		for i := c; i < x.Numel(); i += n {
+			least, most = math.Min(least, x.At(i)), math.Max(most, x.At(i))
+		}
+		Set(m, c, mean[c])
+		Set(m, n+c, variance[c])
+		Set(m, 2*n+c, least)
+		Set(m, 3*n+c, most)
+	}
+}

@@ -19,10 +19,12 @@ func init() {
 				if i%2 > 0 {
 					in = append(in, Normal(r, 1, w.Shape()[0]))
 				}
-				cs = append(cs, Case{Name: g.name, Op: backend.GemmDequant{}, In: in, Exact: true},
-					Case{Name: g.name + ", moments", Op: backend.GemmDequant{Collect: backend.CollectMoments}, In: in},
-					Case{Name: g.name + ", ends", Op: backend.GemmDequant{Collect: backend.CollectEnds}, In: in, Exact: true})
+				cs = append(cs, collectCases(g.name, backend.GemmDequant{}, in)...)
+				if i%5 == 0 {
+					cs = append(cs, unusualMoments(r, g.name, backend.GemmDequant{}, in)...)
+				}
 			}
+			cs = append(cs, Case{Name: "sums at the bound, moments", Op: backend.GemmDequant{Collect: backend.CollectMoments}, In: largeSums(r, 270, 3), Exact: true})
 			return withHalfResults(cs, func(o backend.Op) backend.Op {
 				op := o.(backend.GemmDequant)
 				if op.Collect != backend.CollectNothing {
@@ -33,8 +35,9 @@ func init() {
 			})
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
-			refDequant(gemmSums(in[0], in[3], in[2], nil), in[1], in[4], input(in, 5), out[0])
-			refCollect(op.(backend.GemmDequant).Collect, out)
+			sums := gemmSums(in[0], in[3], in[2], nil)
+			refDequant(sums, in[1], in[4], input(in, 5), out[0])
+			refCollect(op.(backend.GemmDequant).Collect, sums, in[1], in[4], input(in, 5), out)
 		},
 	})
 }
@@ -62,4 +65,18 @@ func gemmSums(x, w, zx, zw *tensor.Tensor) []int64 {
 		}
 	}
 	return sums
+}
+
+// largeSums returns inputs of a linear layer whose sums are those of the
+// greatest size that moments are collected of, of both signs, or small.
+func largeSums(r *rand.Rand, rows, columns int) []*tensor.Tensor {
+	const k = backend.MostCollected / 255 / 128
+	x, w := tensor.New(tensor.Of(tensor.U8, rows, k)), tensor.New(tensor.Of(tensor.I8, columns, k))
+	for i := range x.U8() {
+		x.U8()[i] = 255 * byte(i/k%2)
+	}
+	for i := range w.I8() {
+		w.I8()[i] = []int8{-128, 127, int8(r.Uint32())}[i/k%3]
+	}
+	return []*tensor.Tensor{x, Scales(r, 1), tensor.New(tensor.Of(tensor.I32, 1)), w, Scales(r, columns), Normal(r, 1, columns)}
 }
