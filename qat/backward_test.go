@@ -37,13 +37,13 @@ func TestBackwardPrecision(t *testing.T) {
 		state, err := qat.Calibrate(ctx, p, set.Train, qat.DataOptions{Backend: cpu(t), Samples: 256})
 		require.NoError(t, err)
 		tc := train.DefaultConfig()
-		tc.Epochs, tc.Batch = 2, 64
+		tc.Epochs, tc.Batch = 4, 64
 		steps := int64(tc.Epochs * (set.Train.Len() / tc.Batch))
 		res, err := train.Fit(ctx, p, tc, train.Options{State: state, Train: set.Train, Phases: c.Phases(steps), EvalMode: graph.Eval})
 		require.NoError(t, err)
 		m, err := train.Evaluate(ctx, p, set.Val, train.EvalOptions{State: state, Mode: graph.Eval})
 		require.NoError(t, err)
-		return result{res.History[0].Loss, res.History[1].Loss, m.Accuracy}
+		return result{res.History[0].Loss, res.History[tc.Epochs-1].Loss, m.Accuracy}
 	}
 	const seeds = 3
 	mean := func(precision string) (m result) {
@@ -59,7 +59,9 @@ func TestBackwardPrecision(t *testing.T) {
 	for _, precision := range []string{"bf16x2", "bf16"} {
 		r := mean(precision)
 		require.InEpsilon(t, exact.first, r.first, 0.05, precision)
-		require.InEpsilon(t, exact.last, r.last, 0.15, precision)
+		// Of one training the last loss is anything from 0.3 to 0.4, whatever the
+		// precision: the last bit of a sum parts trainings.
+		require.InEpsilon(t, exact.first-exact.last, r.first-r.last, 0.05, precision)
 		require.InDelta(t, exact.accuracy, r.accuracy, 0.03, precision)
 	}
 	require.Equal(t, run("bf16", 1), run("", 1))

@@ -133,6 +133,7 @@ var sharedFiles = map[string]string{
 	"backend":        "the contract",
 	"axis":           "the meaning of a negative axis, for all who have one",
 	"window":         "the geometry of convolutions and pools",
+	"code_moments":   "the exact sums behind moments of layers on codes",
 	"collect":        "what layers on codes find out about their results",
 	"code_sum":       "the bound of sums of products of codes, for all who add them up",
 	"grad_precision": "the rounding of gradients in products of the backward pass",
