@@ -17,7 +17,7 @@ import (
 // TestBackwardPrecision trains on digits under each precision of the backward
 // pass, from equal weights and with equal batches: on the mean of three seeds
 // the curves and the accuracy cannot be told apart. A single training of this
-// length ends up to 6 points from one whose sums differ in the last bit.
+// length ends up to 3 points from one whose sums differ in the last bit.
 func TestBackwardPrecision(t *testing.T) {
 	if testing.Short() {
 		t.Skip("twelve trainings")
