@@ -136,5 +136,6 @@ var sharedFiles = map[string]string{
 	"code_moments":   "the exact sums behind moments of layers on codes",
 	"collect":        "what layers on codes find out about their results",
 	"code_sum":       "the bound of sums of products of codes, for all who add them up",
+	"zero_point":     "which zero points are codes, and the words of the faults",
 	"grad_precision": "the rounding of gradients in products of the backward pass",
 }

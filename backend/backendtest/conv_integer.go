@@ -26,7 +26,7 @@ func init() {
 				}
 				cs = append(cs, Case{Name: g.name, Op: backend.ConvInteger{Conv: g.conv}, In: in})
 			}
-			return append(cs, extremeConvs()...)
+			return append(cs, append(extremeConvs(), foreignZero(cs[1], 2, 0))...)
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			sums := convSums(op.(backend.ConvInteger).Conv, in[0], in[1], input(in, 2), input(in, 3), out[0].Shape())

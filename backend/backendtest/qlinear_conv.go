@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 
@@ -20,7 +21,7 @@ func init() {
 				op := backend.QLinearConv{Conv: g.conv, Rule: e.rule, Scheme: e.scheme, Lo: e.lo, Hi: e.hi}
 				cs = append(cs, Case{Name: g.name, Op: op, In: qlinearInputs(r, x, w, e.scheme, i)})
 			}
-			return append(cs, nanScale(cs[0]))
+			return append(cs, nanScale(cs[0]), foreignZero(cs[0], 2, 0), foreignZero(cs[4], 7, 4), foreignZero(nanScale(cs[0]), 7, 8))
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			o := op.(backend.QLinearConv)
@@ -84,6 +85,17 @@ func nanScale(c Case) Case {
 	in[6] = tensor.New(tensor.Of(tensor.F32, 1))
 	in[6].F32()[0] = float32(math.NaN())
 	return Case{Name: "NaN scale", Op: c.Op, In: in, Err: backend.ErrNaN}
+}
+
+// foreignZero gives input i of a case a zero point that is no code of that many
+// bits; 0 says those of the first input's type.
+func foreignZero(c Case, i, bits int) Case {
+	in := append([]*tensor.Tensor(nil), c.In...)
+	in[i] = tensor.FromI32([]int32{1 << bits}, 1)
+	if bits == 0 {
+		in[i].I32()[0] = -129
+	}
+	return Case{Name: fmt.Sprintf("zero point %d of input %d", in[i].I32()[0], i), Op: c.Op, In: in, Err: quant.ErrRange}
 }
 
 // refRequantize writes codes and mask of sums by the rule.

@@ -19,7 +19,7 @@ func init() {
 					cs = append(cs, Case{Name: g.name, Op: op, In: qlinearInputs(r, x, w, e.scheme, i+j)})
 				}
 			}
-			return append(cs, nanScale(cs[0]))
+			return append(cs, nanScale(cs[0]), foreignZero(cs[0], 2, 0), foreignZero(cs[1], 7, 8))
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			o := op.(backend.QLinearGemm)

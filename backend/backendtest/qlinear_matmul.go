@@ -23,7 +23,7 @@ func init() {
 				in = []*tensor.Tensor{a, in[1], in[2], b, Scales(r, n), Zeros(r, b.DType(), n), in[6], in[7]}
 				cs = append(cs, Case{Name: g.name, Op: backend.QLinearMatMul{MatMul: g.op, Rule: e.rule, Scheme: e.scheme}, In: in})
 			}
-			return append(cs, nanScale(cs[0]))
+			return append(cs, nanScale(cs[0]), foreignZero(cs[0], 7, 8))
 		},
 		Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 			o := op.(backend.QLinearMatMul)

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 
 	"github.com/goqat/goqat/backend"
@@ -367,7 +368,11 @@ func (p *codeConv[A]) slots() int {
 func (p *codeConv[A]) run() error {
 	p.zx = first(p.zxIn)
 	if int32(A(p.zx)) != p.zx {
-		return fmt.Errorf("cpu: zero point %d of the input is no code of its type", p.zx)
+		lo, hi := int32(0), int32(math.MaxUint8)
+		if ^A(0) < 0 {
+			lo, hi = math.MinInt8, math.MaxInt8
+		}
+		return fmt.Errorf("cpu: %w", backend.CheckInputZero(p.zx, lo, hi))
 	}
 	if z := A(p.zx); p.padLine[0] != byte(z) {
 		fill(p.pad, z)

@@ -104,8 +104,8 @@ func (q *requantizer) prepare(offset []int32) error {
 	lo, hi := q.scheme.Range()
 	sy := q.sy[0]
 	zero := q.zy[0]
-	if zero < lo || zero > hi {
-		return fmt.Errorf("cpu: zero point %d of the result is not in [%d, %d]", zero, lo, hi)
+	if err := backend.CheckResultZero(zero, lo, hi); err != nil {
+		return fmt.Errorf("cpu: %w", err)
 	}
 	for i := range q.m {
 		q.m[i] = q.rule.NewMultiplier(q.sx[0], q.sw[i], sy)

@@ -21,9 +21,9 @@ type Buffer struct {
 	spec tensor.Spec
 	mem  *memory
 	ptr  cuda.Ptr
-	// frozen: the contents stay; zero says whether they are zero bits.
-	frozen atomic.Bool
-	zero   atomic.Int32
+	// frozen: the contents stay, and once they were needed they are here.
+	frozen   atomic.Bool
+	contents atomic.Pointer[[]byte]
 }
 
 // Freeze declares that the contents will not change any more, so that the

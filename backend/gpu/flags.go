@@ -16,9 +16,10 @@ import (
 // maxFlags is the number of kernels at one time that may raise a flag.
 const maxFlags = 16384
 
-// flagBytes is the size of a flag: two uint32, the number of values of the
-// kernel's own cause, and that of ranges that are none ([quant.ErrRange]).
-const flagBytes = 8
+// flagBytes is the size of a flag: four uint32, the number of values of the
+// kernel's own cause, that of ranges that are none ([quant.ErrRange]), which
+// zero point is no code (see [zeroPoints]), and that zero point.
+const flagBytes = 16
 
 // flags are counters in device memory, one for each kernel that meets data it
 // cannot use: the number of NaN to quantize, or of indices out of range. They are looked at once a step, in Sync, so
@@ -109,7 +110,8 @@ func (f *flags) check(b *Backend, runs uint64) error {
 	for i, w := range f.owner {
 		word := f.host.Bytes()[flagBytes*i:]
 		n, ranges := binary.NativeEndian.Uint32(word), binary.NativeEndian.Uint32(word[4:])
-		if n == 0 && ranges == 0 {
+		zero, value := binary.NativeEndian.Uint32(word[8:]), int32(binary.NativeEndian.Uint32(word[12:]))
+		if n == 0 && ranges == 0 && zero == 0 {
 			continue
 		}
 		if err == nil {
@@ -122,6 +124,9 @@ func (f *flags) check(b *Backend, runs uint64) error {
 				n, cause = ranges, quant.ErrRange
 			}
 			err = fmt.Errorf("gpu: %d values: %w", n, cause)
+			if zero != 0 && k != nil {
+				err = fmt.Errorf("gpu: %w", k.zeros.err(zero, value))
+			}
 			if k != nil {
 				err = &backend.KernelError{Kernel: k, Err: &backend.Error{Backend: b.name, Op: k.op.OpName(), In: k.in, Err: err}}
 			}

@@ -106,6 +106,7 @@ type bound struct {
 	nan  bool // The commands may raise a flag,
 	// for cause.
 	cause error
+	zeros zeroPoints
 	temp  int64 // Bytes of temporary memory.
 }
 

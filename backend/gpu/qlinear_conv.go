@@ -22,5 +22,11 @@ func init() {
 // bindQLinear launches a layer with inputs cx, sx, zx, cw, sw, zw?, sy, zy,
 // bias? from codes to codes.
 func bindQLinear(k *build, g geometry, r codeRule, out, in []*Buffer) error {
+	if out[0] == nil && out[1] == nil {
+		return nil
+	}
+	if err := k.checkZeros(in[0], in[2], in[7], r.Lo, r.Hi); err != nil {
+		return err
+	}
 	return bindCodeConv(k, g, r, out, codeInputs{x: in[0], sx: in[1], zx: in[2], w: in[3], sw: in[4], zw: in[5], sy: in[6], zy: in[7], bias: codeAt(in, 8)})
 }

@@ -3,7 +3,6 @@
 package gpu
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -39,35 +38,14 @@ func (v *vendorProduct) makesCodes(k *build) bool {
 		k.constantZero(v.in.zx) && k.constantZero(v.in.zw) && k.constantZero(v.in.zy) && k.constantZero(v.in.bias)
 }
 
-// What is known of a frozen buffer.
-const (
-	zeroUnknown = iota
-	zeroYes
-	zeroNo
-)
-
 // constantZero reports whether x is absent or has constants that are all zero
-// bits. It reads them once, while an operation is bound.
+// bits.
 func (k *build) constantZero(x *Buffer) bool {
-	switch {
-	case x == nil:
+	if x == nil {
 		return true
-	case !x.frozen.Load():
-		return false
 	}
-	if z := x.zero.Load(); z != zeroUnknown {
-		return z == zeroYes
-	}
-	b := make([]byte, x.spec.Bytes())
-	if err := k.q.Download(context.Background(), x, b, x.ptr); err != nil {
-		return false // Whatever is wrong will be met again.
-	}
-	z := int32(zeroYes)
-	if slices.ContainsFunc(b, func(c byte) bool { return c != 0 }) {
-		z = zeroNo
-	}
-	x.zero.Store(z)
-	return z == zeroYes
+	b, ok := k.constants(x)
+	return ok && !slices.ContainsFunc(b, func(c byte) bool { return c != 0 })
 }
 
 // results are the forms that a library may be asked for, its own codes first.
