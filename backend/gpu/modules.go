@@ -3,6 +3,8 @@
 package gpu
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,8 +26,9 @@ type modules struct {
 	best   map[string]ptx.Target // by stem
 	cubins string
 
-	mu     sync.Mutex
-	loaded map[string]*module
+	mu      sync.Mutex
+	loaded  map[string]*module
+	digests map[string]string // By stems.
 }
 
 type module struct {
@@ -37,7 +40,7 @@ type module struct {
 
 func (m *modules) init(c *cuda.Context) {
 	m.c, m.arch = c, c.Device().Arch()
-	m.best, m.loaded = map[string]ptx.Target{}, map[string]*module{}
+	m.best, m.loaded, m.digests = map[string]ptx.Target{}, map[string]*module{}, map[string]string{}
 	for _, n := range ptx.Names() {
 		for _, t := range ptx.Targets(n) {
 			if t.Runs(m.arch) {
@@ -116,21 +119,56 @@ func (m *modules) load(stem string) (*module, error) {
 		return nil, fmt.Errorf("gpu: %w", err)
 	}
 	mod := &module{params: parameters(image), funcs: map[string]cuda.Function{}}
-	if m.cubins != "" {
-		// Cubins are of one architecture, and Hopper's own instructions are in
-		// those of its "a" variant.
-		for _, suffix := range []string{"a", ""} {
-			if b, err := os.ReadFile(filepath.Join(m.cubins, fmt.Sprintf("%s.sm_%d%s.cubin", stem, m.arch, suffix))); err == nil {
-				image, mod.cubin = string(b), true
-				break
-			}
-		}
+	if b := m.machineCode(stem); b != nil {
+		image, mod.cubin = string(b), true
 	}
 	if mod.m, err = m.c.Load(image); err != nil {
 		return nil, fmt.Errorf("gpu: kernels of csrc/%s.cu: %w", stem, err)
 	}
 	m.loaded[stem] = mod
 	return mod, nil
+}
+
+// machineCode returns the cubin of a kernel file for the device, nil where there
+// is none.
+func (m *modules) machineCode(stem string) []byte {
+	if m.cubins == "" {
+		return nil
+	}
+	// Cubins are of one architecture, and Hopper's own instructions are in those
+	// of its "a" variant.
+	for _, suffix := range []string{"a", ""} {
+		if b, err := os.ReadFile(filepath.Join(m.cubins, fmt.Sprintf("%s.sm_%d%s.cubin", stem, m.arch, suffix))); err == nil {
+			return b
+		}
+	}
+	return nil
+}
+
+// digest tells the code of kernel files from other code, in 16 hexadecimal
+// digits. Files that the device has no code of count as that.
+func (m *modules) digest(stems ...string) string {
+	key := strings.Join(stems, " ")
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if d := m.digests[key]; d != "" {
+		return d
+	}
+	h := sha256.New()
+	for _, s := range stems {
+		var image string
+		if m.has(s) {
+			if b := m.machineCode(s); b != nil {
+				image = string(b)
+			} else {
+				image, _, _ = ptx.Load(s, m.arch) // What cannot be read is no code.
+			}
+		}
+		fmt.Fprintf(h, "%s %d\n%s", s, len(image), image)
+	}
+	d := hex.EncodeToString(h.Sum(nil)[:8])
+	m.digests[key] = d
+	return d
 }
 
 var (

@@ -58,8 +58,9 @@ func (k *build) vendorChoice(v vendorWork) (*choices.Choice, error) {
 	if l == nil {
 		return nil, k.c.Lost()
 	}
-	key := v.key(k)
+	key, kernels := v.key(k), k.measuredKernels()
 	e, ok := l.known[key]
+	ok = ok && e.Kernels == kernels
 	if ok && e.Choice.Library == "" {
 		return nil, nil
 	}
@@ -77,7 +78,7 @@ func (k *build) vendorChoice(v vendorWork) (*choices.Choice, error) {
 			return &cs[i], nil
 		}
 	}
-	m := &measurement{k: k, key: key, refused: l.refused}
+	m := &measurement{k: k, key: key, kernels: kernels, refused: l.refused}
 	m.prover, _ = v.(prover)
 	defer m.release()
 	e, err = m.run(cs)
@@ -95,6 +96,12 @@ func (k *build) vendorChoice(v vendorWork) (*choices.Choice, error) {
 	return &e.Choice, nil
 }
 
+// measuredKernels is the digest of goqat's kernels that take part in a
+// measurement.
+func (k *build) measuredKernels() string {
+	return k.code.digest(k.module, "vendor_int8", "vendor_codes", wgmmaModule, codeBF16Module)
+}
+
 // prover is work of which a library rounds results itself. prove returns, by
 // the identity of candidates, in how many bytes theirs differ on data made for
 // that.
@@ -106,6 +113,7 @@ type prover interface {
 type measurement struct {
 	k          *build
 	key        string
+	kernels    string          // The digest of goqat's.
 	prover     prover          // Nil where results cannot be rounded otherwise.
 	refused    map[string]bool // Candidates that no shape may have.
 	in         []*Buffer
@@ -305,7 +313,7 @@ func (m *measurement) differing() (uint32, error) {
 // run measures goqat's kernel and then each candidate, and returns the fastest
 // of those with the same results; where a library is forced, its first.
 func (m *measurement) run(cs []choices.Choice) (choices.Entry, error) {
-	e := choices.Entry{Key: m.key}
+	e := choices.Entry{Key: m.key, Kernels: m.kernels}
 	if len(cs) == 0 {
 		return e, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -360,6 +361,8 @@ func TestVendorChoicesAreChecked(t *testing.T) {
 		"another device":    edit(`"arch": 80`, `"arch": 86`),
 		"another version":   edit("12.4.5", "12.4.6"),
 		"another operation": edit("matmul_dequant", "matmul_integer"),
+		"another kernel":    edit(`"kernels": "`, `"kernels": "0`),
+		"before kernels":    regexp.MustCompile(`"kernels": "[0-9a-f]{16}",`).ReplaceAll(good, nil),
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, text, 0o600))

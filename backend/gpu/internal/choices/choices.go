@@ -72,8 +72,11 @@ func (c Choice) ID() string {
 type Entry struct {
 	Machine
 	// Key names operation and shape.
-	Key    string `json:"key"`
-	Choice Choice `json:"choice"`
+	Key string `json:"key"`
+	// Kernels is a digest of goqat's kernels that were measured: others may be
+	// faster, and have a choice of their own.
+	Kernels string `json:"kernels,omitempty"`
+	Choice  Choice `json:"choice"`
 	// Nanoseconds are those of the choice, and of goqat's kernel.
 	Nanoseconds    int64 `json:"ns"`
 	OwnNanoseconds int64 `json:"own_ns"`
@@ -88,7 +91,7 @@ func (e *Entry) same(o *Entry) bool { return e.Machine == o.Machine && e.Key == 
 
 // check returns why an entry cannot be one.
 func (e *Entry) check() error {
-	for _, s := range append([]string{e.Device, e.Libraries, e.Key, e.Choice.Library, e.Choice.Form, e.Choice.Algorithm}, slices.Concat(e.Wrong, e.Refused)...) {
+	for _, s := range append([]string{e.Device, e.Libraries, e.Key, e.Kernels, e.Choice.Library, e.Choice.Form, e.Choice.Algorithm}, slices.Concat(e.Wrong, e.Refused)...) {
 		if len(s) > maxText || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			return fmt.Errorf("a text of %d bytes", len(s))
 		}

@@ -98,6 +98,7 @@ func bad() map[string]string {
 		"order":         with(func(e *Entry) { e.Choice.Order = 1 << 30 }),
 		"huge":          with(func(*Entry) {}) + strings.Repeat(" ", maxBytes),
 		"many wrong":    with(func(e *Entry) { e.Wrong = make([]string, MostWrong+1) }),
+		"kernels":       with(func(e *Entry) { e.Kernels = strings.Repeat("0", maxText+1) }),
 		"many refused":  with(func(e *Entry) { e.Refused = make([]string, MostWrong+1) }),
 		"half a choice": with(func(e *Entry) { e.Choice.Library = "" }),
 	}
