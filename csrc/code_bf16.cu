@@ -206,6 +206,8 @@ __device__ __forceinline__ void product_of(const E& e, const results& out, const
       v[4] = four.x, v[5] = four.y, v[6] = four.z, v[7] = four.w;
       store_results(e, out, columns + col + c, v, zeros ? row_sums[pass * half + r] : 0, (top + y) * out.n + base + col + c, count);
     }
+    if (E::collects && out.collected.wanted())
+      collect_tile<side, half, stride>(e, out, columns + col, staged, row_sums + pass * half, m - row - pass * half, n - col, base + col);
     __syncthreads();
   }
 }

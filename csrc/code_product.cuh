@@ -8,6 +8,7 @@
 // Weights of uint8 are made int8 by flipping the top bit: 128 less, as their
 // zero point.
 #pragma once
+#include "collect.cuh"
 #include "elements.cuh"
 #include "geometry.cuh"
 #include "requantize.cuh"
@@ -35,6 +36,7 @@ struct results {
   u8* mask;
   u32* bits;
   i64 n;  // columns of all groups
+  collection collected;
 };
 
 // add_bytes adds four codes to a sum.
@@ -45,14 +47,14 @@ __device__ __forceinline__ int add_bytes(u32 v, int sum, u8) { return dot4(v, 0x
 
 struct sums {
   typedef int type;
-  static constexpr bool masks = false;
+  static constexpr bool masks = false, collects = false;
   __device__ __forceinline__ sums(const rule_of&, const float*, const int*) {}
   __device__ __forceinline__ int finish(int acc, const column&, bool&) const { return acc; }
 };
 
 struct reals {
   typedef float type;
-  static constexpr bool masks = false;
+  static constexpr bool masks = false, collects = true;
   __device__ __forceinline__ reals(const rule_of&, const float*, const int*) {}
   __device__ __forceinline__ float finish(int acc, const column& c, bool&) const {
     return __fadd_rn(__fmul_rn((float)acc, __int_as_float(c.factor)), __int_as_float(c.shift));
@@ -62,7 +64,7 @@ struct reals {
 // real_halves are reals rounded to bf16, as their bits.
 struct real_halves {
   typedef u16 type;
-  static constexpr bool masks = false;
+  static constexpr bool masks = false, collects = false;
   reals r;
   __device__ __forceinline__ real_halves(const rule_of& a, const float* sy, const int* zy) : r(a, sy, zy) {}
   __device__ __forceinline__ u16 finish(int acc, const column& c, bool& in) const { return to_bf16(r.finish(acc, c, in)).bits; }
@@ -70,7 +72,7 @@ struct real_halves {
 
 struct codes {
   typedef u8 type;
-  static constexpr bool masks = true;
+  static constexpr bool masks = true, collects = false;
   requantizer r;
   __device__ __forceinline__ codes(const rule_of& a, const float* sy, const int* zy) {
     // The bounds of a folded activation narrow the range.
@@ -348,6 +350,43 @@ __device__ __forceinline__ void store_results(const E& e, const results& out, co
   }
 }
 
+// collect_tile collects of rows x side sums in shared memory, stride of them a
+// row, of which count columns and the first some rows are there; channel is
+// the first column. Whole blocks of 2*side threads call it: half a warp a column
+// takes every other two rows, so that lanes do not meet in a bank.
+template <int side, int rows, int stride, class E>
+__device__ __forceinline__ void collect_tile(const E& e, const results& out, const column* columns, const int* staged, const int* row_sums, int some, int count,
+                                             i64 channel) {
+  static_assert(stride % 16 == 8, "");
+  int lane = threadIdx.x % warp_size, c = threadIdx.x / warp_size * 16 + lane % 16, first = lane / 16 * 2;
+  column v = {};
+  if (c < count) {
+    v = columns[c];
+  } else {
+    some = 0;
+  }
+  tally t;
+  extremes x;
+#pragma unroll 1
+  for (int i = 0; i < rows / 2; i++) {
+    int r = i / 2 * 4 + first + i % 2;
+    if (r >= some) break;
+    int a = (int)((u32)staged[r * stride + c] + (u32)v.add - (u32)v.zero * (u32)row_sums[r]);
+    bool in;
+    if (out.collected.moments) {
+      t.add(a);
+    } else {
+      x.add(e.finish(a, v, in));
+    }
+  }
+  if (out.collected.moments) {
+    t.merge(16);
+    if (first == 0 && c < count) t.give(out.collected.moments, out.n, channel + c);
+  } else {
+    x.give(out.collected.ends);
+  }
+}
+
 // product computes one tile of rows [row, row+side) and columns [col, col+side)
 // of m x n results, n of them a row of a group or matrix whose first column is
 // base and whose first row is top.
@@ -442,6 +481,8 @@ __device__ __forceinline__ void product(const E& e, const results& out, const co
       v[4] = four.x, v[5] = four.y, v[6] = four.z, v[7] = four.w;
       store_results(e, out, columns + col + c, v, zeros ? row_sums[pass * warp_rows + r] : 0, (top + y) * out.n + base + col + c, count);
     }
+    if (E::collects && out.collected.wanted())
+      collect_tile<side, warp_rows, stride>(e, out, columns + col, staged, row_sums + pass * warp_rows, m - row - pass * warp_rows, n - col, base + col);
     __syncthreads();
   }
 }
@@ -458,9 +499,68 @@ __device__ __forceinline__ void conv_product(const results& out, const u8* x, co
   product<side, X>(e, out, columns + group * g.og, left, right, row, col, g.rows(), g.og, k, 0, group * g.og, zeros != 0, flip);
 }
 
-// conv_direct is a convolution with few channels a group, where each result
-// is the sum of a few products: four results a thread, of neighbouring
-// channels.
+// direct_sums finds count sums of neighbouring channels from channel o of a row
+// on, in a convolution with few channels a group, where each is of a few
+// products. The channels go on in the next row; together says that each has one
+// input, and that four of those lie as a word.
+template <class X>
+__device__ __forceinline__ void direct_sums(int (&acc)[lane_elements], const u8* x, const u8* w, const column* columns, const geometry& g, int zero, int w_unsigned,
+                                            bool together, int row, int o, int count) {
+  int k = g.taps();
+  window v = window_at(g, row);
+  if (together) {
+    int zw[lane_elements];
+    for (int j = 0; j < lane_elements; j++) zw[j] = columns[o + j].zero;
+#pragma unroll 1
+    for (int a = 0; a < g.kh; a++) {
+      int y = v.y + a * g.dh;
+      if ((u32)y >= (u32)g.h) continue;
+#pragma unroll 1
+      for (int b = 0; b < g.kw; b++) {
+        int c = v.x + b * g.dw;
+        if ((u32)c >= (u32)g.w) continue;
+        u32 four = *reinterpret_cast<const u32*>(x + (v.image + (i64)y * g.w + c) * g.c + o);
+        const u8* p = w + (i64)o * k + a * g.kw + b;
+#pragma unroll
+        for (int j = 0; j < lane_elements; j++) {
+          int s = p[(i64)j * k];
+          acc[j] += ((int)(X)(four >> 8 * j) - zero) * ((w_unsigned ? s : (int)(i8)s) - zw[j]);
+        }
+      }
+    }
+    return;
+  }
+#pragma unroll 1
+  for (int j = 0; j < lane_elements; j++) {
+    if (j >= count) break;
+    int zw = columns[o].zero;
+    const u8* p = w + (i64)o * k;
+    i64 first = (i64)(o / g.og) * g.cg;
+    int sum = 0;
+    for (int a = 0; a < g.kh; a++) {
+      int y = v.y + a * g.dh;
+      if ((u32)y >= (u32)g.h) continue;
+      for (int b = 0; b < g.kw; b++) {
+        int c = v.x + b * g.dw;
+        if ((u32)c >= (u32)g.w) continue;
+        const u8* q = x + (v.image + (i64)y * g.w + c) * g.c + first;
+        const u8* r = p + (a * g.kw + b) * g.cg;
+        for (int d = 0; d < g.cg; d++) sum += ((int)(X)q[d] - zero) * ((w_unsigned ? (int)r[d] : (int)(i8)r[d]) - zw);
+      }
+    }
+#pragma unroll
+    for (int q = 0; q < lane_elements; q++) acc[q] = q == j ? sum : acc[q]; // In registers.
+    if (++o == g.o && j + 1 < count) {
+      o = 0;
+      v = window_at(g, ++row);
+    }
+  }
+}
+
+// direct_words reports whether direct_sums may read four channels as a word.
+__device__ __forceinline__ bool direct_words(const geometry& g, const u8* x) { return g.cg == 1 && g.og == 1 && g.o % 4 == 0 && aligned(x, 4); }
+
+// conv_direct is a convolution of direct_sums: four results a thread.
 template <class X, class E>
 __device__ __forceinline__ void conv_direct(const results& out, const u8* x, const u8* w, const column* columns, const geometry& g, const int* zx,
                                             const float* sy, const int* zy, const rule_of& rule, int w_unsigned) {
@@ -470,8 +570,8 @@ __device__ __forceinline__ void conv_direct(const results& out, const u8* x, con
   i64 warps = (i64)gridDim.x * blockDim.x / warp_size;
   int lane = threadIdx.x % warp_size;
   i64 n = (i64)g.rows() * g.o;
-  int k = g.taps(), zero = zx ? zx[0] : 0;
-  bool together = g.cg == 1 && g.og == 1 && g.o % 4 == 0 && aligned(x, 4);
+  int zero = zx ? zx[0] : 0;
+  bool together = direct_words(g, x);
   bool vector = aligned(out.y, 4 * sizeof(T));
   for (i64 at = warp * warp_elements; at < n; at += warps * warp_elements) {
     i64 i = at + (i64)lane * lane_elements;
@@ -479,54 +579,7 @@ __device__ __forceinline__ void conv_direct(const results& out, const u8* x, con
     int acc[lane_elements] = {};
     if (count > 0) {
       int row = (int)(i / g.o), o = (int)(i - (i64)row * g.o);
-      window v = window_at(g, row);
-      if (together) {
-        int zw[lane_elements];
-        for (int j = 0; j < lane_elements; j++) zw[j] = columns[o + j].zero;
-#pragma unroll 1
-        for (int a = 0; a < g.kh; a++) {
-          int y = v.y + a * g.dh;
-          if ((u32)y >= (u32)g.h) continue;
-#pragma unroll 1
-          for (int b = 0; b < g.kw; b++) {
-            int c = v.x + b * g.dw;
-            if ((u32)c >= (u32)g.w) continue;
-            u32 four = *reinterpret_cast<const u32*>(x + (v.image + (i64)y * g.w + c) * g.c + o);
-            const u8* p = w + (i64)o * k + a * g.kw + b;
-#pragma unroll
-            for (int j = 0; j < lane_elements; j++) {
-              int s = p[(i64)j * k];
-              acc[j] += ((int)(X)(four >> 8 * j) - zero) * ((w_unsigned ? s : (int)(i8)s) - zw[j]);
-            }
-          }
-        }
-      } else {
-#pragma unroll 1
-        for (int j = 0; j < lane_elements; j++) {
-          if (j >= count) break;
-          int zw = columns[o].zero;
-          const u8* p = w + (i64)o * k;
-          i64 first = (i64)(o / g.og) * g.cg;
-          int sum = 0;
-          for (int a = 0; a < g.kh; a++) {
-            int y = v.y + a * g.dh;
-            if ((u32)y >= (u32)g.h) continue;
-            for (int b = 0; b < g.kw; b++) {
-              int c = v.x + b * g.dw;
-              if ((u32)c >= (u32)g.w) continue;
-              const u8* q = x + (v.image + (i64)y * g.w + c) * g.c + first;
-              const u8* r = p + (a * g.kw + b) * g.cg;
-              for (int d = 0; d < g.cg; d++) sum += ((int)(X)q[d] - zero) * ((w_unsigned ? (int)r[d] : (int)(i8)r[d]) - zw);
-            }
-          }
-#pragma unroll
-          for (int q = 0; q < lane_elements; q++) acc[q] = q == j ? sum : acc[q]; // In registers.
-          if (++o == g.o && j + 1 < count) {
-            o = 0;
-            v = window_at(g, ++row);
-          }
-        }
-      }
+      direct_sums<X>(acc, x, w, columns, g, zero, w_unsigned, together, row, o, count);
     }
     u32 nibble = 0;
     quad<T> results4 = {};
@@ -549,6 +602,108 @@ __device__ __forceinline__ void conv_direct(const results& out, const u8* x, con
     }
     if (E::masks && out.mask) store_mask(out.mask, at, n, nibble);
   }
+}
+
+// Kernels that collect without tiles in shared memory have blocks of 256
+// threads for up to 32 channels, four a thread, and collected_rows rows a thread.
+constexpr int collected_rows = 4;
+constexpr int collected_threads = 256;
+
+// collect_quads makes results of sums and collects of them: sums_at(row, c,
+// count, acc, of_row) writes count sums from channel c on, and what its row
+// gets for zero points of columns. quads, a power of two up to 8, are the
+// threads side by side. Grid: pieces of rows, groups of channels.
+template <class F>
+__device__ __forceinline__ void collect_quads(const reals& e, const results& out, const column* columns, i64 rows, int quads, F sums_at) {
+  constexpr int width = 8 * lane_elements;
+  SHARED(u64, words, [3][width]);
+  SHARED(u32, keys, [2][width]);
+  SHARED(u32, ends, [3]);
+  int thread = threadIdx.x, lane = thread % warp_size, side = collected_threads / quads;
+  if (thread < width) {
+    words[0][thread] = words[1][thread] = words[2][thread] = 0;
+    keys[0][thread] = keys[1][thread] = 0;
+  }
+  if (thread < 3) ends[thread] = 0;
+  __syncthreads();
+  int place = thread % quads * lane_elements;
+  i64 first = (i64)blockIdx.y * quads * lane_elements;  // channel
+  int c = (int)first + place;
+  int count = (int)min(max(out.n - c, (i64)0), (i64)lane_elements);
+  bool vector = count == lane_elements && out.n % lane_elements == 0 && aligned(out.y, 16);
+  column info[lane_elements] = {};
+#pragma unroll
+  for (int j = 0; j < lane_elements; j++)
+    if (j < count) info[j] = columns[c + j];
+  tally t[lane_elements];
+  extremes x;
+#pragma unroll 1
+  for (int i = 0; i < collected_rows; i++) {
+    i64 row = ((i64)blockIdx.x * collected_rows + i) * side + thread / quads;
+    if (row >= rows || count == 0) break;
+    int acc[lane_elements] = {}, of_row = 0;
+    sums_at(row, c, count, acc, of_row);
+    quad<float> y = {};
+#pragma unroll
+    for (int j = 0; j < lane_elements; j++) {
+      if (j >= count) break;
+      int a = (int)((u32)acc[j] + (u32)info[j].add - (u32)info[j].zero * (u32)of_row);
+      bool in;
+      y.v[j] = e.finish(a, info[j], in);
+      if (out.collected.moments) {
+        t[j].add(a);
+      } else {
+        x.add(y.v[j]);
+      }
+    }
+    if (!out.y) continue;
+    float* to = static_cast<float*>(out.y) + row * out.n + c;
+    if (vector) {
+      *reinterpret_cast<quad<float>*>(to) = y;
+    } else {
+      for (int j = 0; j < lane_elements; j++)
+        if (j < count) to[j] = y.v[j];
+    }
+  }
+  if (!out.collected.moments) {
+    x.give(ends);
+    __syncthreads();
+    if (thread < 2 && ends[thread]) atomicMax(out.collected.ends + thread, ends[thread]);
+    if (thread == 2 && ends[2]) atomicAdd(out.collected.ends + 2, 1u);
+    return;
+  }
+#pragma unroll
+  for (int j = 0; j < lane_elements; j++) {
+    for (int d = quads; d < warp_size; d *= 2) t[j].merge(d);
+    if (lane >= quads || !t[j].most) continue;
+    atomicAdd(&words[0][place + j], (u64)t[j].sum);
+    atomicAdd(&words[1][place + j], t[j].squares & 0xffffffffull);
+    atomicAdd(&words[2][place + j], t[j].squares >> 32);
+    atomicMax(&keys[0][place + j], t[j].least);
+    atomicMax(&keys[1][place + j], t[j].most);
+  }
+  __syncthreads();
+  if (thread >= width || !keys[1][thread]) return;
+  i64 at = first + thread;
+  u64* moments = out.collected.moments;
+#pragma unroll
+  for (int i = 0; i < 3; i++) atomicAdd(moments + i * out.n + at, words[i][thread]);
+  u32* all = reinterpret_cast<u32*>(moments + 3 * out.n);
+  atomicMax(all + at, keys[0][thread]);
+  atomicMax(all + out.n + at, keys[1][thread]);
+}
+
+// collect_direct is conv_direct that collects.
+template <class X>
+__device__ __forceinline__ void collect_direct(const results& out, const u8* x, const u8* w, const column* columns, const geometry& g, const int* zx, int w_unsigned,
+                                               int quads) {
+  rule_of none = {};
+  reals e(none, nullptr, nullptr);
+  int zero = zx ? zx[0] : 0;
+  bool together = direct_words(g, x);
+  collect_quads(e, out, columns, g.rows(), quads, [&](i64 row, int c, int count, int(&acc)[lane_elements], int&) {
+    direct_sums<X>(acc, x, w, columns, g, zero, w_unsigned, together, (int)row, c, count);
+  });
 }
 
 // matrix_product is a tile of a stack of products.

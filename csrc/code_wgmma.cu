@@ -257,6 +257,65 @@ __device__ __forceinline__ void write_bytes(const results& out, const u8* bytes,
   }
 }
 
+// What a tile's columns have collected lies behind what the warps stage their
+// results in, of which floats leave the half: 32 columns a warp, sums and squares,
+// then keys of the least and the greatest.
+constexpr int collected_columns = 32;
+__device__ __forceinline__ u64* collected_words(u8* staged) { return reinterpret_cast<u64*>(staged + staged_bytes / 2); }
+__device__ __forceinline__ u32* collected_keys(u8* staged) { return reinterpret_cast<u32*>(collected_words(staged) + 2 * collected_columns); }
+
+// collect_nothing empties the words of a warp.
+__device__ __forceinline__ void collect_nothing(u8* to) {
+  int lane = threadIdx.x % warp_size;
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
+    collected_words(to)[i * collected_columns + lane] = 0;
+    collected_keys(to)[i * collected_columns + lane] = 0;
+  }
+}
+
+// collect_chunk collects of what write_chunk writes, a column a lane: for to, or
+// of the results for x.
+template <class E>
+__device__ __forceinline__ void collect_chunk(const E& e, const results& out, const column* columns, const int* staged, u8* to, extremes& x, const int (&row_sum)[2],
+                                              int row, int col, const problem& p) {
+  int lane = threadIdx.x % warp_size;
+  column info = {};
+  bool valid = col + lane < p.n;
+  if (valid) info = columns[col + lane];
+  tally t;
+#pragma unroll 1
+  for (int r = 0; r < 16; r++) {
+    int of_row = __shfl_sync(all_lanes, r < 8 ? row_sum[0] : row_sum[1], r % 8 * 4);
+    if (!valid || row + r >= p.m) continue;
+    int a = (int)((u32)staged[r * 32 + (lane / 4 ^ (r & 3) << 1) * 4 + lane % 4] + (u32)info.add - (u32)info.zero * (u32)of_row);
+    bool in;
+    if (to) {
+      t.add(a);
+    } else {
+      x.add(e.finish(a, info, in));
+    }
+  }
+  if (!to || !t.most) return;
+  atomicAdd(collected_words(to) + lane, (u64)t.sum);
+  atomicAdd(collected_words(to) + collected_columns + lane, t.squares);
+  atomicMax(collected_keys(to) + lane, t.least);
+  atomicMax(collected_keys(to) + collected_columns + lane, t.most);
+}
+
+// collected_tile adds what all rows of a tile have to its columns from channel
+// on, a lane each, and empties the words.
+__device__ __forceinline__ void collected_tile(const results& out, u8* from, i64 channel, bool valid) {
+  int lane = threadIdx.x % warp_size;
+  tally t;
+  t.sum = (i64)collected_words(from)[lane];
+  t.squares = collected_words(from)[collected_columns + lane];
+  t.least = collected_keys(from)[lane];
+  t.most = collected_keys(from)[collected_columns + lane];
+  if (valid) t.give(out.collected.moments, out.n, channel + lane);
+  collect_nothing(from);
+}
+
 // multiply is what a consumer does: sums of 64 rows a warpgroup, the left rows
 // from shared memory or from registers, and the results of 16 rows a warp.
 template <int tile_n, class B, bool registers, class E>
@@ -270,6 +329,8 @@ __device__ __forceinline__ void multiply(const ring_of<tile_n>& ring, const resu
   place t;
   i32 acc[tile_n / 2];
   u32 a[4][4], next[4][4];
+  bool moments = E::collects && out.collected.moments;
+  if (moments) collect_nothing(ring.staged(warp));
   while (tiles.next(&t)) {
     int row_sum[2] = {0, 0};
     // A first product that does not add would make ptxas wait for each.
@@ -330,6 +391,8 @@ __device__ __forceinline__ void multiply(const ring_of<tile_n>& ring, const resu
     int row = t.row + warp * 16;
     int* staged = reinterpret_cast<int*>(ring.staged(warp));
     u8* bytes = ring.staged(warp) + staged_bytes / 2;
+    extremes x;
+    if (moments) named_barrier(1, consumers);  // All words are empty.
 #pragma unroll 1
     for (int chunk = 0; chunk < tile_n / 32; chunk++) {
       int col = t.col + chunk * 32;
@@ -346,10 +409,19 @@ __device__ __forceinline__ void multiply(const ring_of<tile_n>& ring, const resu
       }
       __syncwarp();
       write_chunk(e, out, of, staged, bytes, row_sum, row, col, chunk, origin, p);
+      if (E::collects && out.collected.wanted())
+        collect_chunk(e, out, of, staged, moments ? ring.staged(chunk) : nullptr, x, row_sum, row, col, p);
       if (sizeof(typename E::type) == 1 && out.y && (chunk % 4 == 3 || col + 32 >= p.n)) {
         __syncwarp();
         write_bytes(out, bytes, row, col - chunk % 4 * 32, min(col + 32, p.n), origin, p);
       }
+    }
+    if (moments) {
+      named_barrier(1, consumers);  // All rows are in.
+      int col = t.col + warp * collected_columns;
+      if (warp < tile_n / collected_columns) collected_tile(out, ring.staged(warp), origin + col, col + lane < p.n);
+    } else if (E::collects && out.collected.ends) {
+      x.give(out.collected.ends);
     }
   }
 }

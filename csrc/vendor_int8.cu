@@ -164,6 +164,22 @@ FINISH(vendor_int8_sums, sums)
 FINISH(vendor_int8_reals, reals)
 FINISH(vendor_int8_codes, codes)
 
+// vendor_int8_reals that collects of the results.
+extern "C" __global__ void __launch_bounds__(collected_threads) vendor_int8_reals_collect(results out, const i32* acc, const column* columns, const int* row_sums,
+                                                                                          int rows, i64 length, int order, int real, int quads) {
+  rule_of none = {};
+  reals e(none, nullptr, nullptr);
+  collect_quads(e, out, columns, rows, quads, [&](i64 row, int c, int, int(&v)[lane_elements], int& of_row) {
+    int4 four = *reinterpret_cast<const int4*>(acc + packed_at(order, length, (int)row, c));
+    v[0] = four.x, v[1] = four.y, v[2] = four.z, v[3] = four.w;
+    if (real) {
+#pragma unroll
+      for (int j = 0; j < lane_elements; j++) v[j] = (int)__int_as_float(v[j]);
+    }
+    of_row = row_sums ? row_sums[row] : 0;
+  });
+}
+
 // The number of bytes in which two results differ.
 extern "C" __global__ void __launch_bounds__(256) vendor_int8_differ(u32* count, const u8* a, const u8* b, i64 n) {
   i64 threads = (i64)gridDim.x * blockDim.x;

@@ -15,6 +15,8 @@ import (
 // needs; what an operation lacks is nil.
 type codeInputs struct {
 	x, sx, zx, w, sw, zw, sy, zy, bias *Buffer
+	// collect says what the second result is, where it is no mask.
+	collect backend.Collect
 }
 
 // codeRule is struct rule_of of csrc/code_product.cuh.
@@ -49,6 +51,7 @@ type codeWeights struct {
 type codeResults struct {
 	Y, Mask, Bits uint64
 	N             int64
+	Moments, Ends uint64
 }
 
 // codeProduct is a product of codes being bound.
@@ -62,6 +65,8 @@ type codeProduct struct {
 	words cuda.Ptr
 	mask  *Buffer
 	total int // results
+	// collected is what the results are to be told about, nil for nothing.
+	collected *Buffer
 }
 
 // codeAt returns input i of an operation, nil when it is absent.
@@ -103,10 +108,16 @@ func flagOf(b bool) int32 {
 func (p *codeProduct) start(w codeWeights, direct, wholeBytes bool, out []*Buffer, n int) error {
 	k := p.k
 	cols := int(w.Matrices) * int(w.N)
+	var err error
+	if p.in.collect != backend.CollectNothing {
+		if err := p.startCollect(out[1], n); err != nil {
+			return err
+		}
+		out = out[:1]
+	}
 	if cols == 0 || p.total == 0 {
 		return nil
 	}
-	var err error
 	if p.columns, err = k.temporary(int64(16 * cols)); err != nil {
 		return err
 	}
@@ -141,11 +152,12 @@ func (p *codeProduct) start(w codeWeights, direct, wholeBytes bool, out []*Buffe
 		p.in.sy, p.in.bias, structure(p.rule), flagOf(direct), nan)
 }
 
-// end copies words of bits to the mask.
-func (p *codeProduct) end() {
+// end copies words of bits to the mask, and works out what was collected.
+func (p *codeProduct) end() error {
 	if p.words != 0 {
 		p.k.command(cuda.Copy(p.mask.ptr, p.words, p.mask.spec.Bytes()))
 	}
+	return p.endCollect()
 }
 
 // side returns the side of the tiles of m x n results in count matrices: the
@@ -185,11 +197,14 @@ func bindCodeConv(k *build, g geometry, rule codeRule, out []*Buffer, in codeInp
 	}
 	rows, o := g.rows(), int(g.O)
 	p := &codeProduct{k: k, in: in, rule: rule, total: rows * o}
-	if p.total == 0 {
-		return nil
-	}
 	unsigned := in.w.spec.DType == tensor.U8
 	w := codeWeights{Row: int64(g.taps()), Step: 1, Matrices: 1, N: g.O, K: int32(g.taps()), Unsigned: flagOf(unsigned)}
+	if p.total == 0 {
+		if err := p.start(w, false, true, out, o); err != nil {
+			return err
+		}
+		return p.end()
+	}
 	if g.pointwise() {
 		v := &vendorProduct{m: rows, n: o, k: int(g.C), xRow: int64(g.C), xStep: 1, w: w, rule: rule, in: in}
 		if done, err := k.byVendor(v, out); done || err != nil {
@@ -210,21 +225,31 @@ func bindCodeConv(k *build, g geometry, rule codeRule, out []*Buffer, in codeInp
 		return err
 	}
 	if direct {
-		return k.launch(k.module+"_direct_"+suffixes[in.x.spec.DType], k.elementwise(p.total), structure(p.results), in.x, in.w, p.columns, structure(g),
-			in.zx, in.sy, in.zy, structure(rule), flagOf(unsigned))
+		name := k.module + "_direct_" + suffixes[in.x.spec.DType]
+		if p.collected != nil {
+			launch, quads := collectQuads(rows, o)
+			if err := k.launch(name+"_collect", launch, structure(p.results), in.x, in.w, p.columns, structure(g), in.zx, flagOf(unsigned), quads); err != nil {
+				return err
+			}
+			return p.end()
+		}
+		return k.launch(name, k.elementwise(p.total), structure(p.results), in.x, in.w, p.columns, structure(g), in.zx, in.sy, in.zy, structure(rule),
+			flagOf(unsigned))
 	}
 	if wide != nil {
-		err := wide.conv(k, p, g)
-		p.end()
-		return err
+		if err := wide.conv(k, p, g); err != nil {
+			return err
+		}
+		return p.end()
 	}
 	side := k.side(rows, int(g.OG), int(g.Groups))
 	launch := cuda.Launch{Grid: cuda.Dim{X: (rows + side - 1) / side, Y: (int(g.OG) + side - 1) / side, Z: int(g.Groups)}, Block: cuda.Dim{X: 2 * side}}
 	module, name := k.codeKernel("conv", side, in.x)
-	err := k.launchFrom(module, name, launch, structure(p.results), in.x, in.w, p.columns, structure(g), in.zx, in.sy, in.zy, structure(rule),
-		flagOf(unsigned || in.zw != nil), flips(in.w))
-	p.end()
-	return err
+	if err := k.launchFrom(module, name, launch, structure(p.results), in.x, in.w, p.columns, structure(g), in.zx, in.sy, in.zy, structure(rule),
+		flagOf(unsigned || in.zw != nil), flips(in.w)); err != nil {
+		return err
+	}
+	return p.end()
 }
 
 // unbounded is no activation.
@@ -337,14 +362,17 @@ func bindCodeMatMul(k *build, op backend.MatMul, rule codeRule, out []*Buffer, i
 	}
 	if wide != nil {
 		wide.problem.Matrix = int64(m) * int64(n)
-		err := wide.matrices(k, p, s, f.ARow, f.AMatrix, in.x.numel()/(m*int(f.K)), matricesB)
-		p.end()
-		return err
+		if err := wide.matrices(k, p, s, f.ARow, f.AMatrix, in.x.numel()/(m*int(f.K)), matricesB); err != nil {
+			return err
+		}
+		return p.end()
 	}
 	side := k.side(m, n, count)
 	launch := cuda.Launch{Grid: cuda.Dim{X: (m + side - 1) / side, Y: (n + side - 1) / side, Z: min(count, 65535)}, Block: cuda.Dim{X: 2 * side}}
 	module, name := k.codeKernel("matmul", side, in.x)
-	err := k.launchFrom(module, name, launch, structure(p.results), in.x, in.w, p.columns, structure(s), structure(f), in.sy, in.zy, structure(rule), flips(in.w))
-	p.end()
-	return err
+	if err := k.launchFrom(module, name, launch, structure(p.results), in.x, in.w, p.columns, structure(s), structure(f), in.sy, in.zy, structure(rule),
+		flips(in.w)); err != nil {
+		return err
+	}
+	return p.end()
 }

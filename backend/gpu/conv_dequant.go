@@ -11,31 +11,30 @@ import (
 
 func init() {
 	register(backend.ConvDequant{}, kernel{module: "conv_dequant", supports: dequantSupports, bind: func(k *build, op backend.Op, out, in []*Buffer) error {
-		return bindDequant(k, newGeometry(op.(backend.ConvDequant).Conv, in[0].spec.Shape, in[3].spec.Shape, out[0].spec.Shape), out, in)
+		o := op.(backend.ConvDequant)
+		return bindDequant(k, newGeometry(o.Conv, in[0].spec.Shape, in[3].spec.Shape, out[0].spec.Shape), o.Collect, out, in)
 	}})
 }
 
-// dequantSupports leaves it to the reader of the result to look at all of it:
-// nothing is collected.
+// dequantSupports wants codes, and what can be collected.
 func dequantSupports(op backend.Op, in []tensor.Spec) bool {
+	if !codesAt(0, 3)(op, in) {
+		return false
+	}
 	switch o := op.(type) {
 	case backend.ConvDequant:
-		if o.Collect != backend.CollectNothing {
-			return false
-		}
+		return collects(o.Collect, o.Result, in)
 	case backend.GemmDequant:
-		if o.Collect != backend.CollectNothing {
-			return false
-		}
+		return collects(o.Collect, o.Result, in)
 	}
-	return codesAt(0, 3)(op, in)
+	return true
 }
 
 // bindDequant launches a layer with inputs cx, sx, zx, cw, sw, bias? and a
-// real result.
-func bindDequant(k *build, g geometry, out, in []*Buffer) error {
+// real result, of which it collects what c says.
+func bindDequant(k *build, g geometry, c backend.Collect, out, in []*Buffer) error {
 	k.halfResults(out)
-	return bindCodeConv(k, g, codeRule{}, out, codeInputs{x: in[0], sx: in[1], zx: in[2], w: in[3], sw: in[4], bias: codeAt(in, 5)})
+	return bindCodeConv(k, g, codeRule{}, out, codeInputs{x: in[0], sx: in[1], zx: in[2], w: in[3], sw: in[4], bias: codeAt(in, 5), collect: c})
 }
 
 // halfResults takes the kernels of the module that round results to bf16, if

@@ -36,10 +36,7 @@ func (v *vendorConv) able(k *build) bool {
 
 func (v *vendorConv) key(k *build) string {
 	g := &v.g
-	more := ""
-	if len(k.out) > 1 && k.out[1] != nil {
-		more = " mask"
-	}
+	more := v.in.second(k)
 	if k.codesAsBF16() {
 		more += " bf16"
 	}
@@ -127,10 +124,8 @@ func (v *vendorConv) bind(k *build, c choices.Choice, out []*Buffer) ([]cuda.Com
 	k.onRelease(plan.Close)
 	command := plan.Command()
 	k.command(command)
-	if err := k.launchFrom("vendor_int8", vendorFinish[k.module], k.spread(rows*((int(g.O)+7)/8)), structure(p.results), sums, p.columns, cuda.Ptr(0),
-		int32(rows), int64(q.O), int32(0), int32(1), v.in.sy, v.in.zy, structure(v.rule)); err != nil {
+	if err := p.finish(rows, int(g.O), sums, 0, int64(q.O), 0, true); err != nil {
 		return fail(err)
 	}
-	p.end()
 	return []cuda.Command{command}, nil
 }

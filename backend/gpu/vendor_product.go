@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/gpu/internal/choices"
 	"github.com/goqat/goqat/cuda"
 	"github.com/goqat/goqat/cuda/cublaslt"
@@ -60,19 +61,50 @@ func (v *vendorProduct) key(k *build) string {
 	if v.in.zw != nil {
 		w += "z"
 	}
-	mask := ""
-	if len(k.out) > 1 && k.out[1] != nil {
-		mask = " mask"
-	}
+	more := v.in.second(k)
 	if k.codesAsBF16() { // What it is compared with.
-		mask += " bf16"
+		more += " bf16"
 	}
 	if v.makesCodes(k) { // Then there are other candidates, too.
-		if mask += " codes"; v.in.sw.numel() > 1 {
-			mask += " by column"
+		if more += " codes"; v.in.sw.numel() > 1 {
+			more += " by column"
 		}
 	}
-	return fmt.Sprintf("%s %dx%dx%d %s %s%s", k.module, v.m, v.n, v.k, x, w, mask)
+	return fmt.Sprintf("%s %dx%dx%d %s %s%s", k.module, v.m, v.n, v.k, x, w, more)
+}
+
+// second names the second result, if it is wanted.
+func (in *codeInputs) second(k *build) string {
+	if len(k.out) < 2 || k.out[1] == nil {
+		return ""
+	}
+	switch in.collect {
+	case backend.CollectMoments:
+		return " moments"
+	case backend.CollectEnds:
+		return " ends"
+	}
+	return " mask"
+}
+
+// finish launches the kernel that makes results of a library's sums of m x n,
+// in an order with a length, of rows where w has zero points; real says that
+// they are float32.
+func (p *codeProduct) finish(m, n int, sums, rows cuda.Ptr, length int64, order int32, real bool) error {
+	k := p.k
+	args := []any{structure(p.results), sums, p.columns, rows, int32(m), length, order, flagOf(real)}
+	name, launch := vendorFinish[k.module], k.spread(m*((n+7)/8))
+	if p.collected != nil {
+		var quads int32
+		launch, quads = collectQuads(m, n)
+		name, args = name+"_collect", append(args, quads)
+	} else {
+		args = append(args, p.in.sy, p.in.zy, structure(p.rule))
+	}
+	if err := k.launchFrom("vendor_int8", name, launch, args...); err != nil {
+		return err
+	}
+	return p.end()
 }
 
 // byVendor binds work to a library when that is the choice for it, and reports
@@ -231,11 +263,9 @@ func (v *vendorProduct) bind(k *build, c choices.Choice, out []*Buffer) ([]cuda.
 	k.onRelease(plan.Close)
 	command := plan.Command()
 	k.command(command)
-	if err := k.launchFrom("vendor_int8", vendorFinish[k.module], k.spread(v.m*((v.n+7)/8)), structure(p.results), acc, p.columns, sums, int32(v.m), length,
-		px.Order, int32(0), v.in.sy, v.in.zy, structure(v.rule)); err != nil {
+	if err := p.finish(v.m, v.n, acc, sums, length, px.Order, false); err != nil {
 		return nil, err
 	}
-	p.end()
 	return []cuda.Command{command}, nil
 }
 
