@@ -1,6 +1,7 @@
 // batch_norm_affine: batch normalization as a factor and an addend a channel, and
 // the range of what it will give, from one reading of x: sums in two stages, and
-// the extremes of each channel. 4 bytes an element.
+// the extremes of each channel. 4 bytes an element; nothing where the moments were
+// collected before.
 //
 // Targets: 75
 #include "columns.cuh"
@@ -39,17 +40,13 @@ extern "C" __global__ void __launch_bounds__(256) batch_norm_affine_moments(doub
   if (bad) atomicAdd(nan, 1u);
 }
 
-// affine is [4, columns]: scale, shift, mean, inverse deviation. range gets the
-// ends of each column as ordered integers.
-extern "C" __global__ void __launch_bounds__(256) batch_norm_affine(float* affine, u32* range, float* running_mean, float* running_var, const float* shifts,
-                                                                    const float* gamma, const float* beta, const double* parts, const u32* ends,
-                                                                    int chunks, i64 rows, int columns, float eps, float momentum, float lo, float hi) {
-  int j = blockIdx.x * blockDim.x + threadIdx.x;
-  if (j >= columns) return;
-  double n = (double)rows, mo = (double)momentum;
-  double d = column_total<2>(parts, chunks, columns, 0, j) / n;
-  double m = (double)shifts[j] + d;
-  double v = fmax(column_total<2>(parts, chunks, columns, 1, j) / n - d * d, 0.0);
+// normalize_channel makes scale, shift, mean and inverse deviation of channel j,
+// affine is [4, columns], and follows the running statistics; first and last are
+// what the least and the greatest number become.
+__device__ __forceinline__ void normalize_channel(float* affine, float* running_mean, float* running_var, const float* gamma, const float* beta, int j, int columns,
+                                                  double n, double m, double v, float least, float most, float eps, float momentum, float lo, float hi,
+                                                  float* first, float* last) {
+  double mo = (double)momentum;
   double inv = 1 / sqrt(v + (double)eps);
   double a = (double)gamma[j] * inv;
   float scale = (float)a, shift = (float)((double)beta[j] - m * a);
@@ -60,11 +57,43 @@ extern "C" __global__ void __launch_bounds__(256) batch_norm_affine(float* affin
   double rm = running_mean[j], rv = running_var[j];
   running_mean[j] = (float)(rm + mo * (m - rm));
   running_var[j] = (float)(rv + mo * (v * (n / (n - 1)) - rv));
-  float first = from_ordered(ends[j]) * scale + shift, last = from_ordered(ends[columns + j]) * scale + shift;
-  first = first < lo ? lo : first;
-  first = (first > hi ? hi : first) + 0.0f;
-  last = last < lo ? lo : last;
-  last = (last > hi ? hi : last) + 0.0f;
+  float f = least * scale + shift, l = most * scale + shift;
+  f = f < lo ? lo : f;
+  *first = (f > hi ? hi : f) + 0.0f;
+  l = l < lo ? lo : l;
+  *last = (l > hi ? hi : l) + 0.0f;
+}
+
+// range gets the ends of each column as ordered integers.
+extern "C" __global__ void __launch_bounds__(256) batch_norm_affine(float* affine, u32* range, float* running_mean, float* running_var, const float* shifts,
+                                                                    const float* gamma, const float* beta, const double* parts, const u32* ends,
+                                                                    int chunks, i64 rows, int columns, float eps, float momentum, float lo, float hi) {
+  int j = blockIdx.x * blockDim.x + threadIdx.x;
+  if (j >= columns) return;
+  double n = (double)rows;
+  double d = column_total<2>(parts, chunks, columns, 0, j) / n;
+  double v = fmax(column_total<2>(parts, chunks, columns, 1, j) / n - d * d, 0.0);
+  float first, last;
+  normalize_channel(affine, running_mean, running_var, gamma, beta, j, columns, n, (double)shifts[j] + d, v, from_ordered(ends[j]), from_ordered(ends[columns + j]), eps,
+                    momentum, lo, hi, &first, &last);
+  atomicMin(range, ordered(fminf(first, last)));
+  atomicMax(range + 1, ordered(fmaxf(first, last)));
+}
+
+// The same of moments [4, columns], mean, variance, least and greatest, which
+// somebody else has collected (backend.CollectMoments).
+extern "C" __global__ void __launch_bounds__(256) batch_norm_affine_collected(float* affine, u32* range, u32* nan, float* running_mean, float* running_var,
+                                                                              const float* gamma, const float* beta, const double* moments, i64 rows, int columns,
+                                                                              float eps, float momentum, float lo, float hi) {
+  int j = blockIdx.x * blockDim.x + threadIdx.x;
+  if (j >= columns) return;
+  float first, last;
+  normalize_channel(affine, running_mean, running_var, gamma, beta, j, columns, (double)rows, moments[j], moments[columns + j], (float)moments[2 * columns + j],
+                    (float)moments[3 * columns + j], eps, momentum, lo, hi, &first, &last);
+  if (first != first || last != last) {
+    atomicAdd(nan, 1u);
+    return;
+  }
   atomicMin(range, ordered(fminf(first, last)));
   atomicMax(range + 1, ordered(fmaxf(first, last)));
 }

@@ -1,5 +1,5 @@
 // clamp_range: the least and the greatest element of x, clamped; NaN when x has
-// one. 4 bytes an element.
+// one. 4 bytes an element; nothing where the ends were collected before.
 //
 // Targets: 75
 #include "common.cuh"
@@ -33,4 +33,16 @@ extern "C" __global__ void clamp_range(float* range, const u32* ends, i64 n, flo
   }
   range[0] = least + 0.0f;
   range[1] = most + 0.0f;
+}
+
+// The same of ends that somebody else has collected (backend.CollectEnds).
+extern "C" __global__ void clamp_range_collected(float* range, const float* ends, float lo, float hi) {
+  float v[2] = {ends[0], ends[1]};
+  if (!(v[0] > v[1])) {  // Nothing has no ends to clamp.
+#pragma unroll
+    for (int i = 0; i < 2; i++)
+      if (v[i] == v[i]) v[i] = fminf(fmaxf(v[i], lo), hi) + 0.0f;
+  }
+  range[0] = v[0];
+  range[1] = v[1];
 }

@@ -206,7 +206,7 @@ __device__ __forceinline__ void product_of(const E& e, const results& out, const
       v[4] = four.x, v[5] = four.y, v[6] = four.z, v[7] = four.w;
       store_results(e, out, columns + col + c, v, zeros ? row_sums[pass * half + r] : 0, (top + y) * out.n + base + col + c, count);
     }
-    if (E::collects && out.collected.wanted())
+    if (E::collects)
       collect_tile<side, half, stride>(e, out, columns + col, staged, row_sums + pass * half, m - row - pass * half, n - col, base + col);
     __syncthreads();
   }
@@ -239,12 +239,13 @@ __device__ __forceinline__ void matmul(const results& out, const u8* a, const u8
 
 }  // namespace code_bf16
 
-#define CODE_BF16_TILES(E, side, X)                                                                                                            \
-  extern "C" __global__ void __launch_bounds__(2 * side) conv_##E##_##side##_##X(results out, const u8* x, const u8* w, const column* columns, \
-                                                                                 geometry g, const int* zx, const float* sy, const int* zy,    \
-                                                                                 rule_of rule, int zeros, u32 flip) {                          \
+#define CODE_BF16_CONV(name, E, side, X)                                                                                                       \
+  extern "C" __global__ void __launch_bounds__(2 * side) name(results out, const u8* x, const u8* w, const column* columns, geometry g,        \
+                                                              const int* zx, const float* sy, const int* zy, rule_of rule, int zeros, u32 flip) { \
     code_bf16::conv<side, X, E>(out, x, w, columns, g, zx, sy, zy, rule, zeros, flip);                                                         \
-  }                                                                                                                                            \
+  }
+#define CODE_BF16_TILES(E, side, X)                                                                                                            \
+  CODE_BF16_CONV(conv_##E##_##side##_##X, E, side, X)                                                                                          \
   extern "C" __global__ void __launch_bounds__(2 * side) matmul_##E##_##side##_##X(results out, const u8* a, const u8* b,                      \
                                                                                    const column* columns, stack s, factors f,                  \
                                                                                    const float* sy, const int* zy, rule_of rule, u32 flip) {   \
@@ -258,3 +259,8 @@ __device__ __forceinline__ void matmul(const results& out, const u8* a, const u8
 CODE_BF16(sums)
 CODE_BF16(reals)
 CODE_BF16(codes)
+// Of layers on codes that collect.
+CODE_BF16_CONV(conv_reals_64_i8_collect, collected_reals, 64, i8)
+CODE_BF16_CONV(conv_reals_64_u8_collect, collected_reals, 64, u8)
+CODE_BF16_CONV(conv_reals_128_i8_collect, collected_reals, 128, i8)
+CODE_BF16_CONV(conv_reals_128_u8_collect, collected_reals, 128, u8)

@@ -54,11 +54,18 @@ struct sums {
 
 struct reals {
   typedef float type;
-  static constexpr bool masks = false, collects = true;
+  static constexpr bool masks = false, collects = false;
   __device__ __forceinline__ reals(const rule_of&, const float*, const int*) {}
   __device__ __forceinline__ float finish(int acc, const column& c, bool&) const {
     return __fadd_rn(__fmul_rn((float)acc, __int_as_float(c.factor)), __int_as_float(c.shift));
   }
+};
+
+// collected_reals are reals of which is collected: kernels of their own, as that
+// takes registers.
+struct collected_reals : reals {
+  static constexpr bool collects = true;
+  __device__ __forceinline__ collected_reals(const rule_of& a, const float* sy, const int* zy) : reals(a, sy, zy) {}
 };
 
 // real_halves are reals rounded to bf16, as their bits.
@@ -481,7 +488,7 @@ __device__ __forceinline__ void product(const E& e, const results& out, const co
       v[4] = four.x, v[5] = four.y, v[6] = four.z, v[7] = four.w;
       store_results(e, out, columns + col + c, v, zeros ? row_sums[pass * warp_rows + r] : 0, (top + y) * out.n + base + col + c, count);
     }
-    if (E::collects && out.collected.wanted())
+    if (E::collects)
       collect_tile<side, warp_rows, stride>(e, out, columns + col, staged, row_sums + pass * warp_rows, m - row - pass * warp_rows, n - col, base + col);
     __syncthreads();
   }
@@ -604,8 +611,8 @@ __device__ __forceinline__ void conv_direct(const results& out, const u8* x, con
   }
 }
 
-// Kernels that collect without tiles in shared memory have blocks of 256
-// threads for up to 32 channels, four a thread, and collected_rows rows a thread.
+// Kernels that collect without tiles of products have blocks of 256 threads for
+// up to 32 channels, four a thread, and collected_rows rows a thread.
 constexpr int collected_rows = 4;
 constexpr int collected_threads = 256;
 
@@ -615,31 +622,24 @@ constexpr int collected_threads = 256;
 // threads side by side. Grid: pieces of rows, groups of channels.
 template <class F>
 __device__ __forceinline__ void collect_quads(const reals& e, const results& out, const column* columns, i64 rows, int quads, F sums_at) {
-  constexpr int width = 8 * lane_elements;
-  SHARED(u64, words, [3][width]);
-  SHARED(u32, keys, [2][width]);
+  constexpr int most = 8 * lane_elements;
+  SHARED(int, staged, [collected_threads * lane_elements * collected_rows]);
+  SHARED(u64, words, [3][most]);
+  SHARED(u32, keys, [2][most]);
   SHARED(u32, ends, [3]);
-  int thread = threadIdx.x, lane = thread % warp_size, side = collected_threads / quads;
-  if (thread < width) {
+  int thread = threadIdx.x, width = quads * lane_elements, side = collected_threads / quads;
+  if (thread < most) {
     words[0][thread] = words[1][thread] = words[2][thread] = 0;
     keys[0][thread] = keys[1][thread] = 0;
   }
   if (thread < 3) ends[thread] = 0;
-  __syncthreads();
-  int place = thread % quads * lane_elements;
-  i64 first = (i64)blockIdx.y * quads * lane_elements;  // channel
-  int c = (int)first + place;
+  i64 first = (i64)blockIdx.y * width, top = (i64)blockIdx.x * collected_rows * side;  // channel, row
+  int place = thread % quads * lane_elements, c = (int)first + place;
   int count = (int)min(max(out.n - c, (i64)0), (i64)lane_elements);
   bool vector = count == lane_elements && out.n % lane_elements == 0 && aligned(out.y, 16);
-  column info[lane_elements] = {};
-#pragma unroll
-  for (int j = 0; j < lane_elements; j++)
-    if (j < count) info[j] = columns[c + j];
-  tally t[lane_elements];
-  extremes x;
 #pragma unroll 1
-  for (int i = 0; i < collected_rows; i++) {
-    i64 row = ((i64)blockIdx.x * collected_rows + i) * side + thread / quads;
+  for (int r = thread / quads; r < collected_rows * side; r += side) {
+    i64 row = top + r;
     if (row >= rows || count == 0) break;
     int acc[lane_elements] = {}, of_row = 0;
     sums_at(row, c, count, acc, of_row);
@@ -647,15 +647,12 @@ __device__ __forceinline__ void collect_quads(const reals& e, const results& out
 #pragma unroll
     for (int j = 0; j < lane_elements; j++) {
       if (j >= count) break;
-      int a = (int)((u32)acc[j] + (u32)info[j].add - (u32)info[j].zero * (u32)of_row);
+      column v = columns[c + j];
       bool in;
-      y.v[j] = e.finish(a, info[j], in);
-      if (out.collected.moments) {
-        t[j].add(a);
-      } else {
-        x.add(y.v[j]);
-      }
+      acc[j] = (int)((u32)acc[j] + (u32)v.add - (u32)v.zero * (u32)of_row);
+      y.v[j] = e.finish(acc[j], v, in);
     }
+    *reinterpret_cast<int4*>(staged + r * width + place) = make_int4(acc[0], acc[1], acc[2], acc[3]);
     if (!out.y) continue;
     float* to = static_cast<float*>(out.y) + row * out.n + c;
     if (vector) {
@@ -665,32 +662,45 @@ __device__ __forceinline__ void collect_quads(const reals& e, const results& out
         if (j < count) to[j] = y.v[j];
     }
   }
-  if (!out.collected.moments) {
+  __syncthreads();
+  // A thread has a column now, of which it takes 16 rows.
+  int at = thread % width;
+  bool valid = first + at < out.n;
+  tally t;
+  if (valid && out.collected.moments) {
+#pragma unroll 1
+    for (int r = thread / width; r < collected_rows * side && top + r < rows; r += collected_threads / width) t.add(staged[r * width + at]);
+  }
+  if (out.collected.ends) {
+    extremes x;
+    if (valid) {
+      column v = columns[first + at];
+      bool in;
+#pragma unroll 1
+      for (int r = thread / width; r < collected_rows * side && top + r < rows; r += collected_threads / width) x.add(e.finish(staged[r * width + at], v, in));
+    }
     x.give(ends);
     __syncthreads();
     if (thread < 2 && ends[thread]) atomicMax(out.collected.ends + thread, ends[thread]);
     if (thread == 2 && ends[2]) atomicAdd(out.collected.ends + 2, 1u);
     return;
   }
-#pragma unroll
-  for (int j = 0; j < lane_elements; j++) {
-    for (int d = quads; d < warp_size; d *= 2) t[j].merge(d);
-    if (lane >= quads || !t[j].most) continue;
-    atomicAdd(&words[0][place + j], (u64)t[j].sum);
-    atomicAdd(&words[1][place + j], t[j].squares & 0xffffffffull);
-    atomicAdd(&words[2][place + j], t[j].squares >> 32);
-    atomicMax(&keys[0][place + j], t[j].least);
-    atomicMax(&keys[1][place + j], t[j].most);
+  for (int d = width; d < warp_size; d *= 2) t.merge(d);
+  if (thread % warp_size < width && t.most) {
+    atomicAdd(&words[0][at], (u64)t.sum);
+    atomicAdd(&words[1][at], t.squares & 0xffffffffull);
+    atomicAdd(&words[2][at], t.squares >> 32);
+    atomicMax(&keys[0][at], t.least);
+    atomicMax(&keys[1][at], t.most);
   }
   __syncthreads();
   if (thread >= width || !keys[1][thread]) return;
-  i64 at = first + thread;
   u64* moments = out.collected.moments;
 #pragma unroll
-  for (int i = 0; i < 3; i++) atomicAdd(moments + i * out.n + at, words[i][thread]);
+  for (int i = 0; i < 3; i++) atomicAdd(moments + i * out.n + first + thread, words[i][thread]);
   u32* all = reinterpret_cast<u32*>(moments + 3 * out.n);
-  atomicMax(all + at, keys[0][thread]);
-  atomicMax(all + out.n + at, keys[1][thread]);
+  atomicMax(all + first + thread, keys[0][thread]);
+  atomicMax(all + out.n + first + thread, keys[1][thread]);
 }
 
 // collect_direct is conv_direct that collects.

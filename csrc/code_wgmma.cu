@@ -264,6 +264,13 @@ constexpr int collected_columns = 32;
 __device__ __forceinline__ u64* collected_words(u8* staged) { return reinterpret_cast<u64*>(staged + staged_bytes / 2); }
 __device__ __forceinline__ u32* collected_keys(u8* staged) { return reinterpret_cast<u32*>(collected_words(staged) + 2 * collected_columns); }
 
+// may_collect says which kernels look at run time whether anything is to be
+// collected: they have the registers anyway.
+template <class E>
+constexpr bool may_collect = false;
+template <>
+constexpr bool may_collect<reals> = true;
+
 // collect_nothing empties the words of a warp.
 __device__ __forceinline__ void collect_nothing(u8* to) {
   int lane = threadIdx.x % warp_size;
@@ -329,7 +336,7 @@ __device__ __forceinline__ void multiply(const ring_of<tile_n>& ring, const resu
   place t;
   i32 acc[tile_n / 2];
   u32 a[4][4], next[4][4];
-  bool moments = E::collects && out.collected.moments;
+  bool moments = may_collect<E> && out.collected.moments, ends = may_collect<E> && out.collected.ends;
   if (moments) collect_nothing(ring.staged(warp));
   while (tiles.next(&t)) {
     int row_sum[2] = {0, 0};
@@ -409,7 +416,7 @@ __device__ __forceinline__ void multiply(const ring_of<tile_n>& ring, const resu
       }
       __syncwarp();
       write_chunk(e, out, of, staged, bytes, row_sum, row, col, chunk, origin, p);
-      if (E::collects && out.collected.wanted())
+      if (may_collect<E> && (moments || ends))
         collect_chunk(e, out, of, staged, moments ? ring.staged(chunk) : nullptr, x, row_sum, row, col, p);
       if (sizeof(typename E::type) == 1 && out.y && (chunk % 4 == 3 || col + 32 >= p.n)) {
         __syncwarp();
@@ -420,7 +427,7 @@ __device__ __forceinline__ void multiply(const ring_of<tile_n>& ring, const resu
       named_barrier(1, consumers);  // All rows are in.
       int col = t.col + warp * collected_columns;
       if (warp < tile_n / collected_columns) collected_tile(out, ring.staged(warp), origin + col, col + lane < p.n);
-    } else if (E::collects && out.collected.ends) {
+    } else if (ends) {
       x.give(out.collected.ends);
     }
   }

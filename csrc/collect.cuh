@@ -12,7 +12,6 @@
 struct collection {
   u64* moments;
   u32* ends;
-  __device__ __forceinline__ bool wanted() const { return moments || ends; }
 };
 
 // Keys are greatest for the least and for the greatest number, and not 0.

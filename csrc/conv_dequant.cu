@@ -6,8 +6,11 @@
 
 CODE_CONV(conv_dequant, reals)
 
-// Layers that collect of their results (backend.Collect): the kernels above do,
-// and these where there are no tiles.
+// Layers that collect of their results (backend.Collect).
+CONV_PRODUCT(conv_dequant_64_i8_collect, 64, i8, collected_reals)
+CONV_PRODUCT(conv_dequant_64_u8_collect, 64, u8, collected_reals)
+CONV_PRODUCT(conv_dequant_128_i8_collect, 128, i8, collected_reals)
+CONV_PRODUCT(conv_dequant_128_u8_collect, 128, u8, collected_reals)
 #define COLLECT_DIRECT(X)                                                                                                                          \
   extern "C" __global__ void __launch_bounds__(collected_threads) conv_dequant_direct_##X##_collect(results out, const u8* x, const u8* w,       \
                                                                                                     const column* columns, geometry g,             \

@@ -13,6 +13,9 @@ func init() {
 
 func bindBatchNormAffine(k *build, op backend.Op, out, in []*Buffer) error {
 	o, n, columns := op.(backend.BatchNormAffine), in[0].numel(), in[1].numel()
+	if moments := codeAt(in, 5); moments != nil {
+		return normalizeCollected(k, o, n/max(columns, 1), columns, moments, out, in)
+	}
 	b, c := newRowBlocks(n/max(columns, 1), columns, min(shortRows(2048, columns), 256), true, false)
 	parts, err := c.parts(k, 2)
 	if err != nil {
@@ -53,4 +56,25 @@ func bindBatchNormAffine(k *build, op backend.Op, out, in []*Buffer) error {
 		return nil
 	}
 	return k.launch("batch_norm_affine_range", single, out[1], of, nan)
+}
+
+// normalizeCollected is the operation on moments that are there.
+func normalizeCollected(k *build, o backend.BatchNormAffine, rows, columns int, moments *Buffer, out, in []*Buffer) error {
+	affine, err := k.placeOf(out[0], 16*columns)
+	if err != nil {
+		return err
+	}
+	of, err := clampEnds(k)
+	if err != nil {
+		return err
+	}
+	launch := cuda.Launch{Grid: cuda.Dim{X: (columns + threads - 1) / threads}, Block: cuda.Dim{X: threads}}
+	if err := k.launch("batch_norm_affine_collected", launch, affine, of, of+8, in[3], in[4], in[1], in[2], moments, int64(rows), int32(columns), o.Eps, o.Momentum,
+		o.Lo, o.Hi); err != nil {
+		return err
+	}
+	if out[1] == nil {
+		return nil
+	}
+	return k.launch("batch_norm_affine_range", single, out[1], of, of+8)
 }

@@ -10,6 +10,9 @@ import (
 func init() {
 	register(backend.ClampRange{}, kernel{module: "clamp_range", types: f32, bind: func(k *build, op backend.Op, out, in []*Buffer) error {
 		o, n := op.(backend.ClampRange), in[0].numel()
+		if found := codeAt(in, 1); found != nil {
+			return k.launch("clamp_range_collected", single, out[0], found, o.Lo, o.Hi)
+		}
 		ends, err := clampEnds(k)
 		if err != nil {
 			return err

@@ -245,6 +245,9 @@ func bindCodeConv(k *build, g geometry, rule codeRule, out []*Buffer, in codeInp
 	side := k.side(rows, int(g.OG), int(g.Groups))
 	launch := cuda.Launch{Grid: cuda.Dim{X: (rows + side - 1) / side, Y: (int(g.OG) + side - 1) / side, Z: int(g.Groups)}, Block: cuda.Dim{X: 2 * side}}
 	module, name := k.codeKernel("conv", side, in.x)
+	if p.collected != nil {
+		name += "_collect"
+	}
 	if err := k.launchFrom(module, name, launch, structure(p.results), in.x, in.w, p.columns, structure(g), in.zx, in.sy, in.zy, structure(rule),
 		flagOf(unsigned || in.zw != nil), flips(in.w)); err != nil {
 		return err
