@@ -118,8 +118,8 @@ TEST(atomics) {
   each_order([] {
     const unsigned blocks = 60, n = 128, all = blocks * n;
     Array<int> i({0, -1000, 1000});
-    Array<uint32_t> u({0, 0, 0xffffffffu, 0, 0, 0, 0, 0});
-    Array<uint64_t> l({0, 0});
+    Array<uint32_t> u({0, 0, 0xffffffffu, 0, 0, 0, 0, 0, 0});
+    Array<uint64_t> l({0, 0, 0, 0});
     Array<float> f(1);
     Array<double> d(1);
     OK(launch("t_atomics", blocks, n, 0, i.p, u.p, l.p, f.p, d.p));
@@ -141,6 +141,9 @@ TEST(atomics) {
     EQUAL(u[7], 1234u);
     EQUAL(l[0], (uint64_t)all << 33);
     EQUAL(l[1], (uint64_t)(all - 1) << 32);
+    EQUAL(l[2], (uint64_t)0 - (uint64_t)all * (all - 1) / 2);
+    EQUAL(l[3], 0x121fa00ad77d7422ull);
+    EQUAL(u[8], 0x80000000u + all - 1);
     CHECK(f[0] == (float)all);
     CHECK(d[0] == all * 0.5);
   });

@@ -84,12 +84,21 @@ extern "C" __global__ void t_sums(const float* in, float* out, double* sum64, in
 
 extern "C" __global__ void t_atomics(int* i, u32* u, u64* l, float* f, double* d) {
   SHARED(int, s, [2]);
+  SHARED(u64, wide, [2]);
+  SHARED(u32, top, [2]);
   int t = (int)(blockIdx.x * blockDim.x + threadIdx.x);
-  if (threadIdx.x < 2) s[threadIdx.x] = 0;
+  if (threadIdx.x < 2) s[threadIdx.x] = 0, wide[threadIdx.x] = 0, top[threadIdx.x] = 0;
   __syncthreads();
   atomicAdd(&s[threadIdx.x & 1], 1);
+  atomicAdd(&wide[threadIdx.x & 1], (u64)(i64)-t);
+  atomicMax(&top[threadIdx.x & 1], (u32)t ^ 0x80000000u);
   __syncthreads();
   if (threadIdx.x == 0) atomicAdd(&i[0], s[0] + s[1]);
+  if (threadIdx.x < 2) {
+    atomicAdd(&l[2], wide[threadIdx.x]);
+    atomicMax(&u[8], top[threadIdx.x]);
+    l[3] = __umul64hi(0xfedcba9876543210ull, 0x123456789abcdef0ull);
+  }
   atomicMax(&i[1], t);
   atomicMin(&i[2], -t);
   atomicAdd(&u[0], 1u);
