@@ -18,11 +18,6 @@ import (
 type traced struct {
 	backend.Backend
 	log []trace
-	// like, when not nil, has it support no more than another backend does, so
-	// that programs have the same operations.
-	like backend.Backend
-	// quiet has it remember nothing.
-	quiet bool
 }
 
 // trace is one run of a kernel.
@@ -31,13 +26,9 @@ type trace struct {
 	in, out []*tensor.Tensor
 }
 
-func (b *traced) Supports(op backend.Op, in ...tensor.Spec) bool {
-	return b.Backend.Supports(op, in...) && (b.like == nil || b.like.Supports(op, in...))
-}
-
 func (b *traced) Bind(op backend.Op, out, in []backend.Buffer) (backend.Kernel, error) {
 	k, err := b.Backend.Bind(op, out, in)
-	if err != nil || b.quiet {
+	if err != nil {
 		return k, err
 	}
 	return &tracedKernel{k, b, op, out, in}, nil

@@ -21,15 +21,15 @@ import (
 
 // TestTrainCNNOnIntegersFreely trains the cnn on integers with gradients of
 // bfloat16 on both devices from one start and never again from the other's
-// state; both run the device's operations. Its kernels have the CPU's bits, but for the
-// products of gradients, which tensor cores add in an order of their own ([TestTrainingHasTheCPUsBits] has
-// those of float32). So states differ in last bits, and codes
-// do not, until one such bit moves a number over the edge of two codes. What
-// holds: up to there every loss is within 1e-5 of the CPU's, which is so for 6
-// steps at least (on a CPU with AVX512-BF16, whose order of sums this number is
-// of); the first number with
-// another code (of a weight, in the optimizer) lies on an edge on both devices. From then on the trainings
-// part, as they do when any other bit changes.
+// state; both compile the same operations. Their kernels have the same bits,
+// but for the products of gradients, which tensor cores add in an order of
+// their own ([TestTrainingHasTheCPUsBits] has those of float32). So states
+// differ in last bits, and codes do not, until one such bit moves a number over
+// the edge of two codes. What holds: up to there every loss is within 1e-5 of
+// the CPU's, which is so for 6 steps at least (on a CPU with AVX512-BF16, whose
+// order of sums this number is of); the first number with another code lies on
+// an edge on both devices. From then on the trainings part, as they do when any
+// other bit changes.
 func TestTrainCNNOnIntegersFreely(t *testing.T) {
 	const batch, steps = 8, 12
 	ctx := context.Background()
@@ -39,7 +39,7 @@ func TestTrainCNNOnIntegersFreely(t *testing.T) {
 	g, err := nn.Build("cnn", set.Shape(), set.Classes(), 3)
 	require.NoError(t, err)
 	device := &traced{Backend: open(t)}
-	host := &traced{Backend: cpu.New(), like: device}
+	host := &traced{Backend: cpu.New()}
 	if !hostRounds() || !device.Backend.(*Backend).code.has(gradModule) {
 		t.Skip("the CPU or the device has no products of bfloat16")
 	}
