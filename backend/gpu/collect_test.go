@@ -8,12 +8,14 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/backend/backendtest"
 	"github.com/goqat/goqat/backend/cpu"
+	"github.com/goqat/goqat/backend/gpu/internal/choices"
 	"github.com/goqat/goqat/cuda/cublaslt"
 	"github.com/goqat/goqat/cuda/cudnn"
 	"github.com/goqat/goqat/graph"
@@ -218,8 +220,8 @@ func checkEnds(t *testing.T, results, got []byte, name string) {
 }
 
 // TestCollectsNothing: a layer whose moments nobody uses, as one that is
-// computed again, runs as one that does not collect, and one of which moments alone are used
-// collects them.
+// computed again, runs as one that does not collect, and one of which moments
+// alone are used collects them.
 func TestCollectsNothing(t *testing.T) {
 	needSim(t)
 	ctx := context.Background()
@@ -323,5 +325,43 @@ func TestCollectedTraffic(t *testing.T) {
 			require.LessOrEqual(t, ends.ReadSectors, plain.ReadSectors+1)
 			require.LessOrEqual(t, ends.WrittenSectors, plain.WrittenSectors+1)
 		})
+	}
+}
+
+// TestVendorCollects: a library is measured against the kernel that collects,
+// and what was collected is compared, too; a layer that does not collect is
+// another choice.
+func TestVendorCollects(t *testing.T) {
+	path := withVendor(t)
+	b := open(t)
+	cudasim.VirtualClock()
+	for _, n := range []string{"conv_dequant_64_i8", "conv_dequant_64_i8_collect"} {
+		cudasim.SetCost(n, time.Second)
+	}
+	c := convCase(tensor.I8, 16, 16)
+	in := c.in[:5]
+	o := c.op.(backend.ConvDequant)
+	sums := results(t, cpu.New(), backend.ConvInteger{Conv: o.Conv}, []*tensor.Tensor{in[0], in[3], in[2]})[0]
+	exact := tensor.New(tensor.Of(tensor.I32, len(sums)/4))
+	copy(exact.Bytes(), sums)
+	want := results(t, cpu.New(), o, in)[0]
+	for i, what := range []backend.Collect{backend.CollectMoments, backend.CollectEnds, backend.CollectNothing} {
+		before := convolutions()
+		got := results(t, b, o.Collecting(what), in)
+		require.Equal(t, want, got[0])
+		require.GreaterOrEqual(t, convolutions()-before, 5, "every algorithm was tried")
+		switch what {
+		case backend.CollectMoments:
+			checkMoments(t, exact.I32(), in, got[1], "cudnn")
+		case backend.CollectEnds:
+			checkEnds(t, want, got[1], "cudnn")
+		}
+		es, err := choices.Read(path)
+		require.NoError(t, err)
+		require.Len(t, es, i+1)
+		for _, e := range es {
+			require.Equal(t, vendorDNN, e.Choice.Library, e.Key)
+			require.Len(t, e.Wrong, 1, e.Key)
+		}
 	}
 }
