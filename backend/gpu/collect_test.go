@@ -76,12 +76,6 @@ func (l collectedLayer) sums(t *testing.T, x, zx, w *tensor.Tensor) []int32 {
 	return v.I32()
 }
 
-func reshaped(x *tensor.Tensor, shape ...int) *tensor.Tensor {
-	y := tensor.New(tensor.Of(x.DType(), shape...))
-	copy(y.Bytes(), x.Bytes())
-	return y
-}
-
 // op is the layer that collects c.
 func (l collectedLayer) op(c backend.Collect) backend.Op {
 	if len(l.x) == 2 {
