@@ -24,14 +24,14 @@ import (
 )
 
 // freely trains a model on both devices from one start and never again from
-// the other's state, so many steps of each mode. After every step the loss and every
-// state must have the CPU's bits. The CPU runs the device's operations.
+// the other's state, so many steps of each mode. Both compile the same
+// operations, and after every step the loss and every state must have the CPU's
+// bits.
 func freely(t *testing.T, g *graph.Graph, set data.Dataset, batch, steps int, modes []graph.Mode) {
 	ctx := context.Background()
 	b := open(t)
-	host := &traced{Backend: cpu.New(), like: b}
-	device := &traced{Backend: b, quiet: true}
-	from, to := program.NewState(host), program.NewState(device)
+	host := &traced{Backend: cpu.New()}
+	from, to := program.NewState(host), program.NewState(b)
 	_, err := qat.Calibrate(ctx, g, set, qat.DataOptions{State: from, Samples: batch, Batch: batch})
 	require.NoError(t, err)
 	c := train.DefaultConfig()
