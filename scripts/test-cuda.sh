@@ -12,6 +12,17 @@ export GOQAT_CUDA_DRIVER
 GOQAT_CUDA_DRIVER=$(tail -n 1 <<<"$sim")
 # A test that finds no simulator fails, instead of being skipped.
 export GOQAT_TEST_DEVICE=simulator
+# The headers of NVIDIA's libraries, without the libraries: where these are,
+# declarations are compared with them.
+if vendor=$(scripts/cuda-packages.sh headers vendor-headers); then
+  vendor=$(tail -n 1 <<<"$vendor")
+  runtime=$vendor/headers/nvidia/cuda_runtime/include
+  vendor=$vendor/vendor-headers/nvidia
+  export GOQAT_VENDOR_INCLUDE=$vendor/cublas/include:$vendor/cudnn/include:$vendor/cuda_nvcc/include:$runtime
+  export GOQAT_NCCL_HEADER=$vendor/nccl/include:$vendor/cuda_nvcc/include
+else
+  echo "skipped: comparison with the headers of cuBLASLt, cuDNN and NCCL: $(tail -n 1 <<<"$vendor")"
+fi
 go vet -tags cuda ./cuda/... ./backend/gpu/... ./cmd/... ./tests/gpubench
 # Never from the cache: go does not know of the library, nor of what C reads
 # from the environment.

@@ -62,7 +62,8 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 	if !found {
-		t.Skipf("needs cudnn.h, and %s to name its folder", includeEnv)
+		require.Empty(t, os.Getenv(includeEnv), "%s has no cudnn.h", includeEnv)
+		t.Skipf("needs cudnn.h: scripts/cuda-packages.sh vendor-headers fetches it, and %s names its folder", includeEnv)
 	}
 	file := filepath.Join(t.TempDir(), "comparison.c")
 	require.NoError(t, os.WriteFile(file, []byte(comparison), 0o600))
