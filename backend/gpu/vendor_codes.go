@@ -164,21 +164,21 @@ func (v *vendorProduct) prove(m *measurement, own *bound, cs []choices.Choice) (
 		case 3:
 			p.right(b)
 		}
-		if err := m.k.q.Upload(m, x.ptr, b); err != nil {
+		if err := m.upload(x.ptr, b); err != nil {
 			return nil, err
 		}
 	}
 	left, scales := make([]byte, m.in[0].spec.Bytes()), make([]byte, m.in[4].spec.Bytes())
 	for pass := range p.passes(len(scales) / 4) {
 		targets := p.pass(pass, scales)
-		if err := m.k.q.Upload(m, m.in[4].ptr, scales); err != nil {
+		if err := m.upload(m.in[4].ptr, scales); err != nil {
 			return nil, err
 		}
 		for len(targets) > 0 {
 			n := min(len(targets), v.m)
 			p.left(left, targets[:n])
 			targets = targets[n:]
-			if err := m.k.q.Upload(m, m.in[0].ptr, left); err != nil {
+			if err := m.upload(m.in[0].ptr, left); err != nil {
 				return nil, err
 			}
 			if err := m.k.q.Try(m, own.cmds...); err != nil {

@@ -20,7 +20,9 @@ import (
 	"github.com/goqat/goqat/backend/cpu"
 	"github.com/goqat/goqat/backend/gpu/internal/choices"
 	"github.com/goqat/goqat/cuda/cublaslt"
+	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/internal/cudasim"
+	"github.com/goqat/goqat/program"
 	"github.com/goqat/goqat/quant"
 	"github.com/goqat/goqat/tensor"
 )
@@ -237,7 +239,7 @@ func TestVendorCodesAreProven(t *testing.T) {
 				require.NoError(t, err)
 				require.Len(t, es, 2)
 				require.Equal(t, "04", es[1].Choice.Algorithm[:2])
-				require.Contains(t, strings.Join(es[1].Wrong, "\n"), "refused at another shape")
+				require.Contains(t, strings.Join(es[1].Wrong, "\n"), "algorithms that round otherwise at another shape")
 			})
 		}
 	}
@@ -337,6 +339,75 @@ func TestVendorCodesFollowScales(t *testing.T) {
 		require.NoError(t, step.Run(ctx))
 		require.ErrorIs(t, b.Sync(ctx), backend.ErrNaN)
 		closed(t, b)
+	}
+}
+
+// TestVendorCodesOfPrograms: constants of a graph are such for the backend, so
+// that symmetric layers of a program have the library's codes, and others not.
+func TestVendorCodesOfPrograms(t *testing.T) {
+	ctx := context.Background()
+	for _, zero := range []int32{0, 3} {
+		withVendor(t)
+		t.Setenv(vendorEnv, vendorLt)
+		b := open(t)
+		c := int8Product(9, 20, 64, true)
+		c.in[7] = tensor.FromI32([]int32{zero}, 1)
+		g := graph.New()
+		ins := []graph.Value{g.Input("x", c.in[0].Spec())}
+		for i, x := range c.in[1:] {
+			ins = append(ins, g.Const(fmt.Sprint("c", i), x))
+		}
+		g.Output("y", g.ApplyN(c.op, ins...)[0])
+		p, err := program.Compile(ctx, g, program.Options{Backend: b, Batch: 9})
+		require.NoError(t, err)
+		require.NoError(t, p.SetInput(ctx, "x", c.in[0]))
+		require.NoError(t, p.Run(ctx))
+		y := tensor.New(c.out)
+		require.NoError(t, p.ReadOutput(ctx, "y", y))
+		require.Equal(t, c.codes(t, cpu.New()), y.Bytes())
+		require.Len(t, chosen(b), 1)
+		for _, e := range chosen(b) {
+			require.Equal(t, zero == 0, e.Choice.Form != "", "%+v", e)
+		}
+		p.Close()
+		closed(t, b)
+	}
+}
+
+// TestVendorCodesFaults: whatever call fails while codes are proven, the result is
+// right or the error is a typed one, and the next operation is well.
+func TestVendorCodesFaults(t *testing.T) {
+	c := int8Product(40, 32, 64, true)
+	want := c.codes(t, cpu.New())
+	for _, name := range []string{"cublasLtMatmul", "cublasLtMatmulAlgoGetHeuristic", "cublasLtMatmulDescCreate", "cuMemAlloc", "cuMemcpyHtoDAsync", "cuLaunchKernel"} {
+		for _, code := range []int{2, 801} {
+			for _, n := range []int{1, 4, 9} {
+				withVendor(t)
+				b := openCodes(t, time.Second)
+				bufs := make([]backend.Buffer, len(c.in))
+				for i, x := range c.in {
+					var err error
+					bufs[i], err = b.Alloc(x.Spec())
+					require.NoError(t, err)
+					require.NoError(t, b.Write(context.Background(), bufs[i], x.Bytes()))
+					bufs[i].(*Buffer).Freeze()
+				}
+				y, err := b.Alloc(c.out)
+				require.NoError(t, err)
+				require.NoError(t, b.Sync(context.Background()), "so that no fault is that of a write before")
+				cudasim.FailAt(name, n, code, false)
+				k, err := b.Bind(c.op, []backend.Buffer{y, nil}, bufs)
+				cudasim.ClearFaults()
+				if err != nil {
+					var e *backend.Error
+					require.ErrorAs(t, err, &e, "%s %d %d", name, n, code)
+					k, err = b.Bind(c.op, []backend.Buffer{y, nil}, bufs)
+					require.NoError(t, err, "the next one is well")
+				}
+				require.Equal(t, want, runCodes(t, b, k, y), "%s %d %d", name, n, code)
+				closed(t, b)
+			}
+		}
 	}
 }
 

@@ -121,6 +121,7 @@ type measurement struct {
 	memory     []*memory
 	start, end *cuda.Event
 	count      cuda.Ptr // of bytes that differ
+	host       *cuda.Pinned
 }
 
 // String names the measurement in errors.
@@ -148,6 +149,31 @@ func (m *measurement) release() {
 			_ = e.Close()
 		}
 	}
+	if m.host != nil {
+		_ = m.host.Free()
+	}
+}
+
+// hostBytes is how much is uploaded at a time.
+const hostBytes = 1 << 20
+
+// upload copies b to device memory. A fault is the measurement's own, and none of
+// the queue's.
+func (m *measurement) upload(dst cuda.Ptr, b []byte) error {
+	if m.host == nil {
+		var err error
+		if m.host, err = m.k.c.AllocPinned(hostBytes); err != nil {
+			return err
+		}
+	}
+	for len(b) > 0 {
+		n := copy(m.host.Bytes(), b)
+		if err := m.k.q.Try(m, cuda.CopyIn(dst, m.host, 0, n)); err != nil {
+			return err
+		}
+		dst, b = dst+cuda.Ptr(n), b[n:]
+	}
+	return nil
 }
 
 // prepare takes memory for the operands of the operation and for two results.
@@ -193,7 +219,7 @@ func (m *measurement) operands() error {
 		}
 		var err error
 		if x := m.k.in[i]; x.frozen.Load() && !x.spec.DType.Code() {
-			err = m.k.q.Add(m, cuda.Copy(y.ptr, x.ptr, x.spec.Bytes()))
+			err = m.k.q.Try(m, cuda.Copy(y.ptr, x.ptr, x.spec.Bytes()))
 		} else {
 			err = m.fill(y, r)
 		}
@@ -224,15 +250,14 @@ func (m *measurement) fill(x *Buffer, r *rand.Rand) error {
 		binary.NativeEndian.PutUint32(w[:], word)
 		copy(b[i:], w[:])
 	}
-	if err := m.k.q.Upload(m, x.ptr, b); err != nil {
+	if err := m.upload(x.ptr, b); err != nil {
 		return err
 	}
+	var repeat []cuda.Command
 	for at := len(b); at < n; at += len(b) {
-		if err := m.k.q.Add(m, cuda.Copy(x.ptr+cuda.Ptr(at), x.ptr, min(len(b), n-at))); err != nil {
-			return err
-		}
+		repeat = append(repeat, cuda.Copy(x.ptr+cuda.Ptr(at), x.ptr, min(len(b), n-at)))
 	}
-	return nil
+	return m.k.q.Try(m, repeat...)
 }
 
 // bind binds the operation to a choice.
@@ -349,6 +374,7 @@ func (m *measurement) run(cs []choices.Choice) (choices.Entry, error) {
 		e.Nanoseconds, e.OwnNanoseconds = int64(best), int64(best)
 		best = time.Duration(float64(best) * vendorMargin)
 	}
+	before := 0
 	wrongs := func(i int, why string) {
 		if c := cs[i]; len(e.Wrong) < choices.MostWrong {
 			e.Wrong = append(e.Wrong, fmt.Sprintf("%s, number %d of order %d%s: %s", c.Library, i, c.Order, to(c.Form), why))
@@ -356,7 +382,7 @@ func (m *measurement) run(cs []choices.Choice) (choices.Entry, error) {
 	}
 	for i, c := range cs {
 		if m.refused[c.ID()] {
-			wrongs(i, "refused at another shape")
+			before++
 			continue
 		}
 		if m.prover != nil && forced && c.Form != "" { // Only until one is right.
@@ -394,6 +420,9 @@ func (m *measurement) run(cs []choices.Choice) (choices.Entry, error) {
 		if forced {
 			break
 		}
+	}
+	if before > 0 && len(e.Wrong) < choices.MostWrong {
+		e.Wrong = append(e.Wrong, fmt.Sprintf("%d algorithms that round otherwise at another shape", before))
 	}
 	return e, nil
 }
