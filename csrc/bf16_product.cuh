@@ -74,7 +74,7 @@ struct expander {
   float base;  // 2^23 + zero
 
   // Of operands without zero point; those of a right matrix become int8 as in
-  // code_product.cuh, 128 less where they are uint8.
+  // code_results.cuh, 128 less where they are uint8.
   static __device__ __forceinline__ expander left(bool is_signed) { return {is_signed ? 0x80808080u : 0u, 0u, is_signed ? 8388736.0f : 8388608.0f}; }
   static __device__ __forceinline__ expander right(bool is_unsigned) { return {is_unsigned ? 0u : 0x80808080u, 0u, 8388736.0f}; }
   __device__ __forceinline__ expander(u32 flip, u32 pad, float base) : flip(flip), pad(pad), base(base) {}

@@ -1,5 +1,5 @@
 // Products of codes on the tensor cores of Hopper: the epilogues and results of
-// code_product.cuh, which other devices and other shapes use.
+// code_results.cuh; code_product.cuh is what other devices and shapes use.
 //
 // A block of three warpgroups walks over tiles of 128 x 256 or 128 x 128
 // results. The first brings tiles of 128 codes along k into a ring in shared

@@ -3,7 +3,7 @@
 // Packing moves 2 bytes a code, finishing 4 bytes a sum and the result.
 //
 // Targets: 75
-#include "code_product.cuh"
+#include "code_results.cuh"
 
 // Orders of matrices, by cuBLASLt's numbers.
 constexpr int order_rows = 0;

@@ -19,7 +19,7 @@ type codeInputs struct {
 	collect backend.Collect
 }
 
-// codeRule is struct rule_of of csrc/code_product.cuh.
+// codeRule is struct rule_of of csrc/code_results.cuh.
 type codeRule struct {
 	Rule, Requant, Lo, Hi int32
 	RealLo, RealHi        float32
@@ -37,7 +37,7 @@ func newCodeRule(r quant.Rule, s quant.Scheme, realLo, realHi float32) codeRule 
 	return c
 }
 
-// codeWeights is struct weights of csrc/code_product.cuh: the right matrices.
+// codeWeights is struct weights of csrc/code_results.cuh: the right matrices.
 type codeWeights struct {
 	Row, Step, Matrix int64
 	Matrices, N, K    int32
@@ -47,7 +47,7 @@ type codeWeights struct {
 	AsTheyAre, Shift int32
 }
 
-// codeResults is struct results of csrc/code_product.cuh.
+// codeResults is struct results of csrc/code_results.cuh.
 type codeResults struct {
 	Y, Mask, Bits uint64
 	N             int64

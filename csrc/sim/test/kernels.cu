@@ -97,7 +97,7 @@ extern "C" __global__ void t_atomics(int* i, u32* u, u64* l, float* f, double* d
   if (threadIdx.x < 2) {
     atomicAdd(&l[2], wide[threadIdx.x]);
     atomicMax(&u[8], top[threadIdx.x]);
-    l[3] = __umul64hi(0xfedcba9876543210ull, 0x123456789abcdef0ull);
+    if (t == 0) l[3] = __umul64hi(0xfedcba9876543210ull, 0x123456789abcdef0ull);
   }
   atomicMax(&i[1], t);
   atomicMin(&i[2], -t);
