@@ -135,6 +135,7 @@ var sharedFiles = map[string]string{
 	"window":         "the geometry of convolutions and pools",
 	"code_moments":   "the exact sums behind moments of layers on codes",
 	"collect":        "what layers on codes find out about their results",
+	"sum_order":      "the order of sums of float32 products",
 	"code_sum":       "the bound of sums of products of codes, for all who add them up",
 	"zero_point":     "which zero points are codes, and the words of the faults",
 	"grad_precision": "the rounding of gradients in products of the backward pass",
