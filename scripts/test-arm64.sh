@@ -59,5 +59,6 @@ done
 for p in $kernels; do run max "$p" -test.skip '^TestFloat|^TestBF16|^TestIntLines' -test.run '^Test[^/]*/neon'; done
 run cortex-a53 backend/cpu -test.run '^TestConformance$/(integer|quant|qlinear|dequant)'
 run max backend/cpu -test.run '^(TestConformance|TestKernelISAs)$/(conv$|gemm|matmul|integer|quant|qlinear|max_pool|affine|norm|sgd|adam|clip|softmax|exp$|add$|relu$)'
+run max backend/cpu -test.run '^TestSumOrder$'
 run max qat -test.run '^TestPreparedIsConverted$'
 run max tests -test.run '^TestZooOnIntegers$/(cnn|ds-cnn|mobilenetv1|resnet8|mlp)'

@@ -14,13 +14,15 @@ import (
 	"github.com/goqat/goqat/tensor"
 )
 
-// orderedConvs are convolutions off the sizes of all tiles, with sums in one
-// block and in many, in one part and in many.
-var orderedConvs = []struct {
+type orderedConv struct {
 	n, h, w, c, o, kh, kw, groups int
 	stride, dilation              [2]int
 	pad                           [4]int
-}{
+}
+
+// orderedConvs are convolutions off the sizes of all tiles, with sums in one
+// block and in many, in one part and in many.
+var orderedConvs = []orderedConv{
 	{3, 7, 9, 5, 6, 3, 3, 1, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 1, 1, 1}},
 	{9, 14, 14, 3, 17, 3, 3, 1, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 1, 1, 1}},   // Patches; a block an image or two.
 	{2, 40, 41, 2, 5, 5, 3, 1, [2]int{2, 1}, [2]int{1, 1}, [4]int{2, 1, 2, 1}},    // Blocks of lines.
@@ -85,7 +87,20 @@ func TestFloatSums(t *testing.T) {
 		}
 		require.Fail(t, "other bits", "%s: %d of %d numbers, the first is %d", name, n, want.Numel(), first)
 	}
-	for _, c := range orderedConvs {
+	convs := orderedConvs
+	for range 12 {
+		c := orderedConv{n: 1 + r.IntN(9), h: 1 + r.IntN(15), w: 1 + r.IntN(15), c: 1 + r.IntN(9), o: 1 + r.IntN(20), kh: 1 + r.IntN(3), kw: 1 + r.IntN(3), groups: 1}
+		for i := range 2 {
+			c.stride[i], c.dilation[i] = 1+r.IntN(2), 1+r.IntN(2)
+			c.pad[i], c.pad[i+2] = r.IntN(3), r.IntN(3)
+		}
+		c.h, c.w = max(c.h, (c.kh-1)*c.dilation[0]+1), max(c.w, (c.kw-1)*c.dilation[1]+1)
+		if r.IntN(3) == 0 {
+			c.groups, c.o = c.c, c.c*(1+r.IntN(2))
+		}
+		convs = append(convs, c)
+	}
+	for _, c := range convs {
 		t.Run(fmt.Sprintf("conv/%v", c), func(t *testing.T) {
 			op := backend.Conv{Window: backend.Window{Stride: c.stride, Dilation: c.dilation, Pad: c.pad}, Groups: c.groups}
 			size, err := op.Output([2]int{c.h, c.w}, [2]int{c.kh, c.kw})
@@ -107,7 +122,6 @@ func TestFloatSums(t *testing.T) {
 	for _, c := range [][3]int{{1, 1, 1}, {3, 5, 7}, {65, 70, 33}, {8, 10, 784}, {130, 3, 321}, {3, 2, 5000}, {70, 9, 4097}, {20, 17, 9001}, {5, 0, 3}, {3, 4, 0}} {
 		m, n, k := c[0], c[1], c[2]
 		t.Run(fmt.Sprintf("gemm/%v", c), func(t *testing.T) {
-			check(t, "gemm", backend.Gemm{}, tensor.Shape{m, n}, real(m, k), real(n, k))
 			check(t, "gemm with bias", backend.Gemm{}, tensor.Shape{m, n}, real(m, k), real(n, k), real(n))
 			check(t, "input", backend.GemmGradInput{}, tensor.Shape{m, n}, real(m, k), real(k, n))
 			check(t, "input, codes", backend.GemmGradInput{}, tensor.Shape{m, n}, real(m, k), codes(tensor.I8, k, n), real(1))
@@ -116,6 +130,11 @@ func TestFloatSums(t *testing.T) {
 			}
 			check(t, "weight", backend.GemmGradWeight{}, tensor.Shape{m, n}, real(k, m), real(k, n))
 			check(t, "weight, codes", backend.GemmGradWeight{}, tensor.Shape{m, n}, real(k, m), codes(tensor.U8, k, n), real(1), zero(99))
+			if k > 4096 {
+				check(t, "matmul", backend.MatMul{TransB: true}, tensor.Shape{2, m, n}, real(2, m, k), real(2, n, k))
+				return
+			}
+			check(t, "gemm", backend.Gemm{}, tensor.Shape{m, n}, real(m, k), real(n, k))
 			check(t, "matmul", backend.MatMul{}, tensor.Shape{m, n}, real(m, k), real(k, n))
 			check(t, "matmul, one b", backend.MatMul{TransB: true}, tensor.Shape{3, m, n}, real(3, m, k), real(n, k))
 			check(t, "matmul, few", backend.MatMul{TransA: true}, tensor.Shape{2, m, n}, real(2, k, m), real(2, k, n))
