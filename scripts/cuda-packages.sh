@@ -3,7 +3,7 @@
 # Python packages into ${GOQAT_CACHE:-.cache}/cuda, and prints that folder.
 # What is there already is kept.
 #
-#   cuda-packages.sh [headers|headers13|compiler|vendor|vendor-headers]...
+#   cuda-packages.sh [headers|headers13|compiler|vendor|vendor-headers|vendor-headers13]...
 #                                                  default: headers compiler
 #
 # vendor-headers are the headers of cuBLASLt, cuDNN and NCCL, half a MB, for the
@@ -74,7 +74,11 @@ for part in "$@"; do
       members vendor-headers 'nvidia-cublas-cu12==12.4.5.8:nvidia/cublas/include/*.h' 'nvidia-cudnn-cu12==9.1.0.70:nvidia/cudnn/include/*.h' \
         'nvidia-nccl-cu12==2.20.5:nvidia/nccl/include/*.h' 'nvidia-cuda-nvcc-cu12==12.4.131:nvidia/cuda_nvcc/include/crt/*.h'
       ;;
-    *) echo "usage: cuda-packages.sh [headers|headers13|compiler|vendor|vendor-headers]..." >&2; exit 2 ;;
+    vendor-headers13)
+      members vendor-headers13 'nvidia-cublas==13.10.0.20:nvidia/cu13/include/cublas*.h' 'nvidia-cudnn-cu13==9.28.1.4:nvidia/cudnn/include/*.h' \
+        'nvidia-nccl-cu13==2.32.3:nvidia/nccl/include/*.h' 'nvidia-cuda-crt==13.0.88:nvidia/cu13/include/crt/*.h'
+      ;;
+    *) echo "usage: cuda-packages.sh [headers|headers13|compiler|vendor|vendor-headers|vendor-headers13]..." >&2; exit 2 ;;
   esac
 done
 echo "$cuda"

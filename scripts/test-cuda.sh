@@ -12,17 +12,22 @@ export GOQAT_CUDA_DRIVER
 GOQAT_CUDA_DRIVER=$(tail -n 1 <<<"$sim")
 # A test that finds no simulator fails, instead of being skipped.
 export GOQAT_TEST_DEVICE=simulator
-# The headers of NVIDIA's libraries, without the libraries: where these are,
-# declarations are compared with them.
-if vendor=$(scripts/cuda-packages.sh headers vendor-headers); then
-  vendor=$(tail -n 1 <<<"$vendor")
-  runtime=$vendor/headers/nvidia/cuda_runtime/include
-  vendor=$vendor/vendor-headers/nvidia
-  export GOQAT_VENDOR_INCLUDE=$vendor/cublas/include:$vendor/cudnn/include:$vendor/cuda_nvcc/include:$runtime
-  export GOQAT_NCCL_HEADER=$vendor/nccl/include:$vendor/cuda_nvcc/include
-else
-  echo "skipped: comparison with the headers of cuBLASLt, cuDNN and NCCL: $(tail -n 1 <<<"$vendor")"
-fi
+# The headers of NVIDIA's libraries, without the libraries: where these can be
+# had, declarations are compared with them.
+vendor_headers() { # 13 or empty, the runtime's folder of headers
+  local cuda
+  unset GOQAT_VENDOR_INCLUDE GOQAT_NCCL_HEADER
+  if cuda=$(scripts/cuda-packages.sh "headers$1" "vendor-headers$1"); then
+    cuda=$(tail -n 1 <<<"$cuda")
+    local v=$cuda/vendor-headers$1/nvidia
+    local crt=$v/cuda_nvcc/include:$v/cu13/include
+    export GOQAT_VENDOR_INCLUDE=$v/cublas/include:$v/cudnn/include:$crt:$cuda/headers$1/nvidia/$2/include
+    export GOQAT_NCCL_HEADER=$v/nccl/include:$crt
+  else
+    echo "skipped: comparison with headers of cuBLASLt, cuDNN and NCCL: $(tail -n 1 <<<"$cuda")"
+  fi
+}
+vendor_headers "" cuda_runtime
 go vet -tags cuda ./cuda/... ./backend/gpu/... ./cmd/... ./tests/gpubench
 # Never from the cache: go does not know of the library, nor of what C reads
 # from the environment.
@@ -47,5 +52,7 @@ GOQAT_GPU_CHECK_TINY=1 GOQAT_GPU_CHECK_PYTHON=none GOQAT_GPU_CHECK_TESTS='Events
 env=$(scripts/cuda-env.sh packages13) || { status=$?; exit $status; }
 eval "$env"
 go vet -tags cuda ./cuda/...
+vendor_headers 13 cu13
+go test -count=1 -tags cuda ./cuda/cublaslt ./cuda/cudnn ./cuda/nccl -run TestHeader
 # Built with them it runs with the oldest driver that knows the kernels.
 GOQAT_SIM_DRIVER=12020 go test -count=1 -tags cuda ./cuda -run 'Event'
