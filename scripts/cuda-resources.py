@@ -78,6 +78,22 @@ def instructions(text):
 FAULTY = "--faulty-wgmma" in sys.argv
 
 
+def moved_registers(text, kernel, threads, registers):
+    """Says what is wrong with a kernel's setmaxnreg, "" for nothing: one
+    warpgroup gives registers away and the others take them, of those that the
+    block has at launch; who takes more waits for ever."""
+    body = re.search(r"\.entry %s\((?:(?!\.entry ).)*" % kernel, text, re.S).group(0)
+    down, up = ({int(n) for n in re.findall(r"setmaxnreg\.%s\S* (\d+)" % way, body)} for way in ("dec", "inc"))
+    if not down and not up:
+        return ""
+    groups, (less,), (more,) = threads // 128, down, up
+    if not less <= registers <= more:
+        return "moves %d registers to %d and %d" % (registers, less, more)
+    if less + (groups - 1) * more > groups * registers:
+        return "wants %d registers of %d" % (128 * (less + (groups - 1) * more), 128 * groups * registers)
+    return ""
+
+
 def assemble(tools, name, text, machine, cubin):
     """Returns (kernel, registers, shared, spills, threads, tensor) rows."""
     ptxas, nvdisasm = tools
@@ -91,6 +107,9 @@ def assemble(tools, name, text, machine, cubin):
         if out.returncode:
             raise RuntimeError("%s for sm_%s:\n%s" % (name, machine, out.stderr))
         serialized = re.search(r".*wgmma.* serialized .*", out.stderr)
+        ignored = re.search(r".*setmaxnreg.*", out.stderr)
+        if ignored and not FAULTY:
+            raise RuntimeError("%s for sm_%s: %s" % (name, machine, ignored.group(0)))
         if serialized and not FAULTY:
             raise RuntimeError("%s for sm_%s: %s" % (name, machine, serialized.group(0)))
         if wanted:
@@ -107,6 +126,9 @@ def assemble(tools, name, text, machine, cubin):
     pattern = r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads.*?Used (\d+) registers([^\n]*)"
     for m in re.finditer(pattern, out.stderr, re.S):
         shared = re.search(r"(\d+) bytes smem", m.group(6))
+        wrong = moved_registers(text, m.group(1), threads[m.group(1)], int(m.group(5)))
+        if wrong and not FAULTY:
+            raise RuntimeError("%s for sm_%s: %s %s" % (name, machine, m.group(1), wrong))
         rows.append((m.group(1), int(m.group(5)), int(shared.group(1)) if shared else 0, int(m.group(3)) + int(m.group(4)), threads[m.group(1)], code.get(m.group(1), {})))
     return sorted(rows, key=lambda r: r[0])
 

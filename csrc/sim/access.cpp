@@ -82,6 +82,7 @@ inline void global(uint64_t p, size_t n, bool write, bool atomic = false) {
   Worker* w = here.worker;
   uint64_t offset = p - (uint64_t)memory.base;
   if (n <= 16 ? !bits_set(memory.bits, offset, n) : !accessible(p, n)) outside(p, n, write);
+  if (offset - w->device_base >= memory.span) fault(illegal_address, "%s of %zu bytes at %p: memory of another device", write ? "write" : "read", n, (void*)p);
   if (write) {
     if (!atomic && w->races) overwrite(w, offset, n);
     w->counters.written_requested += n;
@@ -117,7 +118,7 @@ void shared_read(const void* p, size_t n) {
     if (i >= shared_window || !w->open[i]) fault(illegal_address, "read of %zu bytes outside of shared memory (byte %zu)", n, i);
     Cell& c = w->cells[i];
     if (c.write_epoch < w->block_epoch) fault(launch_failed, "read of shared memory that was not written (byte %zu)", i);
-    if (w->races && c.write_epoch == w->epoch && c.writer != self && (c.writer / 32u != here.warp || c.write_sync == sync))
+    if (c.write_epoch == w->epoch && c.writer != self && (c.writer / 32u != here.warp ? w->races : w->warp_races && c.write_sync == sync))
       race("read of what was written by", i, c.writer);
     if (c.read_epoch != w->epoch || c.reader == self)
       c.reader = self;
@@ -137,18 +138,34 @@ void shared_write(void* p, size_t n) {
   for (size_t i = at; i < at + n; i++) {
     if (i >= shared_window || !w->open[i]) fault(illegal_address, "write of %zu bytes outside of shared memory (byte %zu)", n, i);
     Cell& c = w->cells[i];
-    if (w->races) {
-      if (c.write_epoch == w->epoch && c.writer != self && (c.writer / 32u != here.warp || c.write_sync == sync))
-        race("write over what was written by", i, c.writer);
-      if (c.read_epoch == w->epoch && c.reader != self) {
-        bool own_warp = c.reader != many && (c.reader & several ? c.reader & ~several : c.reader / 32u) == here.warp;
-        if (!own_warp || c.read_sync == sync) race("write over what was read by", i, c.reader);
-      }
+    if (c.write_epoch == w->epoch && c.writer != self && (c.writer / 32u != here.warp ? w->races : w->warp_races && c.write_sync == sync))
+      race("write over what was written by", i, c.writer);
+    if (c.read_epoch == w->epoch && c.reader != self) {
+      bool own_warp = c.reader != many && (c.reader & several ? c.reader & ~several : c.reader / 32u) == here.warp;
+      if (own_warp ? w->warp_races && c.read_sync == sync : w->races) race("write over what was read by", i, c.reader);
     }
     c.write_epoch = w->epoch;
     c.writer = self;
     c.write_sync = sync;
+    c.unfenced = w->threads[self].fences + 1;
   }
+}
+
+void shared_write_async(void* p, size_t n) {
+  Worker* w = here.worker;
+  shared_write(p, n);
+  Cell* c = &w->cells[(uint64_t)p - (uint64_t)w->shared];
+  for (size_t i = 0; i < n; i++) c[i].unfenced = 0;
+}
+
+void shared_read_async(const void* p, size_t n, const char* who) {
+  Worker* w = here.worker;
+  shared_read(p, n);
+  const Cell* c = &w->cells[(uint64_t)p - (uint64_t)w->shared];
+  for (size_t i = 0; i < n; i++)
+    if (c[i].unfenced && c[i].unfenced == w->threads[c[i].writer].fences + 1)
+      fault(launch_failed, "%s reads what thread %u wrote to shared memory (byte %llu), with no async_fence of it between", who, c[i].writer,
+            (unsigned long long)((uint64_t)p - (uint64_t)w->shared + i));
 }
 
 void global_read(const void* p, size_t n) {

@@ -200,7 +200,8 @@ void run_block(Worker* w) {
   for (unsigned t = 0; t < w->count; t++) {
     Thread& th = w->threads[t];
     th.state = State::unstarted;
-    th.copy_group = 0;
+    th.copy_group = th.fences = 0;
+    th.fenced = false;
     if (!th.copies.empty()) th.copies.clear();
   }
   w->next = 0;
@@ -209,7 +210,8 @@ void run_block(Worker* w) {
   w->ready.clear();
   w->ready_head = 0;
   w->block_epoch = ++w->epoch;
-  w->races = true;
+  w->races = w->warp_races = true;
+  w->device_base = (size_t)l.device * memory.span;
   w->warp_sync.assign((w->count + 31) / 32, 0);
   w->warps.resize((w->count + 31) / 32);
   for (unsigned i = 0; i < w->warps.size(); i++) {

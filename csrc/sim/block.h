@@ -37,6 +37,8 @@ struct Thread {
   int predicate;
   int fiber;
   uint32_t copy_group;
+  uint32_t fences;  // for the asynchronous proxy, so far
+  bool fenced;      // wgmma_fence came behind the last wgmma_wait
   std::vector<Copy> copies;
 };
 
@@ -50,6 +52,7 @@ struct Cell {
   uint32_t write_epoch, read_epoch;
   uint16_t writer, reader;       // thread in the block
   uint16_t write_sync, read_sync;  // __syncwarp calls of its warp by then
+  uint32_t unfenced;  // fences of the writer by then and 1; 0 for the copy engine
 };
 
 // Transfer is a copy by the copy engine that has not happened.
@@ -123,7 +126,10 @@ struct Worker {
   std::vector<unsigned> ready;  // a queue
   size_t ready_head = 0;
   uint32_t epoch = 0, block_epoch = 0;
-  bool races = true;  // are looked for
+  // Races are looked for, between warps and inside of one. Barriers in shared
+  // memory order what the former cannot follow.
+  bool races = true, warp_races = true;
+  size_t device_base = 0;  // of the memory that the kernel may touch
   std::vector<uint16_t> warp_sync;
   std::vector<Warp> warps;
   std::vector<Static> statics;
@@ -155,6 +161,10 @@ void poll();
 // shared memory: bounds, initialization, races.
 void shared_read(const void* p, size_t n);
 void shared_write(void* p, size_t n);
+// The same for the copy engine and for wgmma, which see what a thread wrote
+// behind its async_fence alone.
+void shared_write_async(void* p, size_t n);
+void shared_read_async(const void* p, size_t n, const char* who);
 // global_read and global_write check and count one to global memory.
 void global_read(const void* p, size_t n);
 void global_write(void* p, size_t n);

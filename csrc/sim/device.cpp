@@ -90,6 +90,14 @@ void initialize() {
 int device_count() { return devices; }
 int capability() { return cc; }
 int driver_version() { return version; }
+int optin_shared() {
+  switch (cc) {
+    case 75: return 64 << 10;
+    case 80: case 87: return 163 << 10;
+    case 90: case 100: case 103: return 227 << 10;
+  }
+  return 99 << 10;  // 8.6, 8.9, 12.0 and their kin
+}
 int current_device() { return current.empty() || !current.back() ? -1 : current.back()->device; }
 
 void note(const std::string& m) {
@@ -216,8 +224,6 @@ CUresult cuDeviceTotalMem(size_t* n, CUdevice d) {
   *n = device_memory;
   return CUDA_SUCCESS;
 }
-
-static int optin_shared() { return cc == 75 ? 64 << 10 : cc == 80 ? 163 << 10 : cc == 90 ? 227 << 10 : 99 << 10; }
 
 CUresult cuDeviceGetAttribute(int* v, CUdevice_attribute a, CUdevice d) {
   GOQAT_API(ignores_sticky);

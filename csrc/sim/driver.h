@@ -135,7 +135,8 @@ struct Call {
 
 int device_count();
 int current_device();  // -1 without a context
-int capability();      // 75, 80, 86, 89, 90
+int capability();    // 75, 80, 86, 89, 90
+int optin_shared();  // the most shared memory of a block
 int driver_version();
 void set_sticky(int device, int code, const std::string& message);
 int sticky(int device);

@@ -1,6 +1,6 @@
-// Barriers in shared memory, the copy engine and products of warpgroups, as
-// far as their results go. Not modelled: proxies and their fences, which
-// registers a warpgroup has, and banks.
+// Barriers in shared memory, the copy engine and products of warpgroups. What
+// threads write reaches the latter two behind a fence only. Not modelled: fences
+// the other way, how many registers a warpgroup has, and banks.
 #include <cuda.h>
 
 #include <cstdio>
@@ -38,6 +38,7 @@ void settle(Barrier* b) {
   b->phase ^= 1;
   b->pending = b->arrivals;
   here.worker->progress++;
+  for (uint16_t& s : here.worker->warp_sync) s++;  // Lanes of one warp may wait for each other here, too.
 }
 
 // Map is what cuTensorMapEncodeTiled writes.
@@ -91,15 +92,20 @@ void box(const Map* m, const int32_t* at, F f) {
 
 void load(const Transfer& t) {
   const Map* m = (const Map*)t.map;
-  uint64_t base = (uint64_t)here.worker->shared;
+  Worker* w = here.worker;
+  uint64_t base = (uint64_t)w->shared;
+  // The barrier orders it, whichever thread it happens in.
+  bool warp_races = w->warp_races;
+  w->warp_races = false;
   box(m, t.at, [&](uint64_t from, uint64_t offset, uint64_t first, uint64_t end, uint64_t row) {
     if (end > first) global_read((void*)(from + first), end - first);
     for (uint64_t i = 0; i < row; i++) {
       unsigned char* p = (unsigned char*)(base + swizzled((uint64_t)t.to - base + offset + i, m->swizzle));
-      shared_write(p, 1);
+      shared_write_async(p, 1);
       *p = i >= first && i < end ? *(unsigned char*)(from + i) : 0;
     }
   });
+  w->warp_races = warp_races;
 }
 
 uint64_t box_bytes(const Map* m) {
@@ -132,7 +138,7 @@ void tile_row(uint64_t descriptor, int row, unsigned char* out) {
   for (int half = 0; half < 2; half++) {
     uint64_t at = swizzled(start + (uint64_t)(row / 8) * stride + (uint64_t)(row % 8) * 128 + (uint64_t)half * 16, 3);
     if (at + 16 > shared_window) fault(illegal_address, "wgmma: row %d of a tile is outside of shared memory", row);
-    shared_read(w->shared + at, 16);
+    shared_read_async(w->shared + at, 16, "wgmma");
     memcpy(out + half * 16, w->shared + at, 16);
   }
 }
@@ -189,8 +195,10 @@ void combine_wgmma(void* const* arguments) {
   p.a = first->a, p.b = first->b, p.add = first->add, p.n = first->n, p.kind = first->kind;
   for (uint64_t d : {first->left ? p.b : p.a, p.b})
     if (d >> 62 != 1) fault(launch_failed, "wgmma: a descriptor without the 128-byte swizzle");
+  unsigned group = here.linear / 128 * 128;
   for (int t = 0; t < 128; t++) {
     const Start* s = (const Start*)arguments[t];
+    if (!here.worker->threads[group + (unsigned)t].fenced) fault(launch_failed, "wgmma: no wgmma_fence of thread %u between its last wgmma_wait, or its start, and this product", group + (unsigned)t);
     if (s->a != p.a || s->b != p.b || s->add != p.add || s->n != p.n || s->kind != p.kind || !s->left != !first->left) fault(launch_failed, "threads of a warpgroup differ in their wgmma");
     p.d[t] = s->d;
     p.left[t] = s->left;
@@ -231,9 +239,9 @@ void mbarrier_arrive(uint64_t* bar, uint32_t bytes) {
 void mbarrier_wait(uint64_t* bar, uint32_t parity) {
   Barrier* b = barrier_at(bar, false);
   for (;;) {
-    if (b->phase != (parity & 1)) return;
+    if (b->phase != (parity & 1)) break;
     finish(bar);
-    if (b->phase != (parity & 1)) return;
+    if (b->phase != (parity & 1)) break;
     poll();
   }
 }
@@ -259,7 +267,7 @@ void tma_store(const void* map, const void* from, const int32_t* at, int rank) {
     global_write((void*)(to + first), end - first);
     for (uint64_t i = first; i < end; i++) {
       unsigned char* p = (unsigned char*)(base + swizzled((uint64_t)from - base + offset + i, m->swizzle));
-      shared_read(p, 1);
+      shared_read_async(p, 1, "tma_store");
       *(unsigned char*)(to + i) = *p;
     }
   });
@@ -271,6 +279,7 @@ void named_barrier(int id, int threads) {
   here.worker->races = false;
   if (id < 1 || id > 15 || threads % 32 || threads < 32) fault(launch_failed, "barrier %d of %d threads", id, threads);
   join(id, (unsigned)threads);
+  here.worker->warp_sync[here.warp]++;
 }
 
 void wgmma(void* d, uint64_t a, uint64_t b, bool add, int n, Operand kind) {
@@ -289,7 +298,22 @@ void wgmma_commit() {
   if (here.linear % 128 == 0) here.worker->groups[here.linear / 128].commits++;
 }
 
-void wgmma_wait(int pending) { arrive_warpgroup(&pending, combine_wait); }
+void wgmma_wait(int pending) {
+  here.worker->threads[here.linear].fenced = false;
+  arrive_warpgroup(&pending, combine_wait);
+}
+
+void wgmma_fence() { here.worker->threads[here.linear].fenced = true; }
+
+void async_fence() { here.worker->threads[here.linear].fences++; }
+
+// set_registers is setmaxnreg: all of a warpgroup, and the same number.
+void set_registers(int n) {
+  arrive_warpgroup(&n, [](void* const* arguments) {
+    for (int t = 0; t < 128; t++)
+      if (*(const int*)arguments[t] != *(const int*)arguments[0]) fault(launch_failed, "threads of a warpgroup want %d and %d registers", *(const int*)arguments[0], *(const int*)arguments[t]);
+  });
+}
 
 }  // namespace sim
 

@@ -4,11 +4,11 @@
 #include "hopper_api.h"
 
 inline void mbarrier_init(u64* bar, u32 arrivals) { sim::mbarrier_init((uint64_t*)bar, arrivals); }
-inline void mbarrier_fence() { sim::fence(); }
+inline void mbarrier_fence() { sim::async_fence(); }
 inline void mbarrier_arrive(u64* bar) { sim::mbarrier_arrive((uint64_t*)bar, 0); }
 inline void mbarrier_arrive_expect(u64* bar, u32 bytes) { sim::mbarrier_arrive((uint64_t*)bar, bytes); }
 inline void mbarrier_wait(u64* bar, u32 parity) { sim::mbarrier_wait((uint64_t*)bar, parity); }
-inline void async_fence() { sim::fence(); }
+inline void async_fence() { sim::async_fence(); }
 inline void tma_load(void* to, const tensor_map* map, u64* bar, i32 x, i32 y) {
   i32 at[] = {x, y};
   sim::tma_load(to, map, (uint64_t*)bar, at, 2);
@@ -29,10 +29,15 @@ inline void tma_store_wait() { sim::tma_store_wait(); }
 inline void tma_prefetch(const tensor_map*) {}
 inline void named_barrier(int id, int threads) { sim::named_barrier(id, threads); }
 template <int n>
-inline void registers_more() {}
+inline void registers_more() {
+  static_assert(n % 8 == 0 && n >= 24 && n <= 256, "registers of a thread");
+  sim::set_registers(n);
+}
 template <int n>
-inline void registers_less() {}
-inline void wgmma_fence() {}
+inline void registers_less() {
+  registers_more<n>();
+}
+inline void wgmma_fence() { sim::wgmma_fence(); }
 inline void wgmma_commit() { sim::wgmma_commit(); }
 template <int pending>
 inline void wgmma_wait() { sim::wgmma_wait(pending); }

@@ -15,4 +15,7 @@ void wgmma(void* d, uint64_t a, uint64_t b, bool add, int n, Operand kind);
 void wgmma_registers(void* d, const uint32_t* a, uint64_t b, bool add, int n, Operand kind);
 void wgmma_commit();
 void wgmma_wait(int pending);
+void wgmma_fence();
+void async_fence();
+void set_registers(int n);
 }  // namespace sim

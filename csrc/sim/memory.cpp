@@ -73,6 +73,7 @@ void memory_init(int count, size_t device_size) {
   size_t span = device_size * 2 + (64 << 20);
   span = (span + page - 1) / page * page;
   memory.device_size = device_size;
+  memory.span = span;
   memory.size = span * (size_t)count;
   memory.base = (unsigned char*)reserve(memory.size);
   memory.bits = (unsigned char*)reserve(memory.size / 8 + 16);

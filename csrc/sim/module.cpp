@@ -168,6 +168,7 @@ int run_kernel(const Work& w, int device) {
   l.dynamic_shared = w.shared;
   l.shared_limit = (size_t)std::max(w.function->max_dynamic, 48 << 10);
   l.parameters = parameters.data();
+  l.device = device;
   Outcome o = execute(l);
   count_kernel(k.name, o);
   pass_kernel(k.name);
@@ -270,8 +271,7 @@ CUresult cuFuncSetAttribute(CUfunction f, CUfunction_attribute a, int v) {
   GOQAT_API(needs_context);
   switch ((int)a) {
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: {
-      int most = capability() == 75 ? 64 << 10 : capability() == 80 ? 163 << 10 : capability() == 90 ? 227 << 10 : 99 << 10;
-      if (v < 0 || v > most) return CUDA_ERROR_INVALID_VALUE;
+      if (v < 0 || v > optin_shared()) return CUDA_ERROR_INVALID_VALUE;
       f->max_dynamic = v;
       return CUDA_SUCCESS;
     }

@@ -42,6 +42,7 @@ struct Memory {
   unsigned char* base = nullptr;
   size_t size = 0;  // of all devices together
   size_t device_size = 0;
+  size_t span = 0;  // of the addresses of a device
   unsigned char* bits = nullptr;     // 1: may be accessed
   uint32_t* read_by = nullptr;       // a sector of 32 bytes: the launch that read it last
   uint32_t* written_by = nullptr;
@@ -97,6 +98,7 @@ struct Launch {
   unsigned grid[3], block[3];
   unsigned dynamic_shared;
   size_t shared_limit;  // static and dynamic together
+  int device = 0;
   void** parameters;
 };
 

@@ -86,6 +86,10 @@ bool capturing(const std::shared_ptr<Stream>& s) { return s->capture != nullptr;
 
 CUresult submit(const std::shared_ptr<Stream>& s, Work w) {
   if (in_callback) return CUDA_ERROR_NOT_PERMITTED;
+  if (s->device != current_device()) {
+    note("a stream of device " + std::to_string(s->device) + " where device " + std::to_string(current_device()) + " is current");
+    return CUDA_ERROR_INVALID_HANDLE;
+  }
   if (s->capture) {
     if (s->capture->broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     auto n = std::make_shared<Node>();
@@ -399,7 +403,7 @@ CUresult cuEventRecord(CUevent eh, CUstream h) {
   GOQAT_API(needs_context);
   auto s = stream_of(h);
   auto e = event_of(eh);
-  if (!s || !e) return CUDA_ERROR_INVALID_HANDLE;
+  if (!s || !e || e->device != s->device) return CUDA_ERROR_INVALID_HANDLE;
   if (s->capture) {
     if (s->capture->broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     e->capture = s->capture;

@@ -253,11 +253,11 @@ void before_atomic(void* p, size_t n) {
   // Atomics do not race with each other, but with plain accesses they do: the
   // bytes count as this thread's.
   Worker* w = here.worker;
-  bool races = w->races;
-  w->races = false;
+  bool races = w->races, warp_races = w->warp_races;
+  w->races = w->warp_races = false;
   shared_read(p, n);
   shared_write(p, n);
-  w->races = races;
+  w->races = races, w->warp_races = warp_races;
 }
 
 }  // namespace sim

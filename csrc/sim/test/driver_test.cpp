@@ -490,6 +490,33 @@ TEST(two_devices) {
   OK(cuMemcpyPeer(p, a, q, b, 4));
   OK(cuMemcpyDtoH(&w, p, 4));
   EQUAL(w, 12);
+  // Streams and events belong to a device, and so does the memory of a kernel.
+  CUstream s;
+  CUevent e;
+  OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+  OK(cuEventCreate(&e, CU_EVENT_DISABLE_TIMING));
+  OK(cuCtxSetCurrent(a));
+  EQUAL(cuMemsetD8Async(p, 0, 4, s), CUDA_ERROR_INVALID_HANDLE);
+  CUstream t;
+  OK(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+  EQUAL(cuEventRecord(e, t), CUDA_ERROR_INVALID_HANDLE);
+  OK(cuStreamDestroy(t));
+  OK(launch("t_add", 1, 32, 0, p, 5));
+  OK(cuCtxSynchronize());
+  OK(launch("t_add", 1, 32, 0, q, 5));
+  EQUAL(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+  CHECK(sim_message().find("another device") != std::string::npos);
+  OK(cuCtxSetCurrent(b));
+  OK(cuEventDestroy(e));
+  OK(cuStreamDestroy(s));
+  setenv("GOQAT_SIM_DEVICES", "2", 1);
+  setenv("GOQAT_SIM_MEMORY", "64m", 1);
+  fresh();
+  unsetenv("GOQAT_SIM_DEVICES");
+  unsetenv("GOQAT_SIM_MEMORY");
+  OK(cuCtxGetCurrent(&a));
+  OK(cuDevicePrimaryCtxRetain(&b, 1));
+  OK(cuCtxSetCurrent(b));
   // A fault ends one device's context only.
   SIM(goqatsim_fail_at)("cuMemAlloc", 1, CUDA_ERROR_ILLEGAL_ADDRESS, 1);
   EQUAL(cuMemAlloc(&q, 4), CUDA_ERROR_ILLEGAL_ADDRESS);

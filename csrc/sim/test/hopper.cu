@@ -103,11 +103,50 @@ extern "C" __global__ void __launch_bounds__(256) h_specialized(const __grid_con
     int row = 16 * warp + lane / 4 + 8 * (i / 2 % 2), col = 2 * (lane % 4) + i % 2 + 8 * (i / 4);
     cs[col / 32 * 2048 + row * 32 + col % 32] = d[i];
   }
-  async_fence();
+  if (fault != 3) async_fence();
   named_barrier(1, 128);
   if (threadIdx.x == 128) {
     tma_store(&c, cs, 0, 0);
     tma_store(&c, cs + 2048, 32, 0);
     tma_store_wait();
   }
+}
+
+// Threads write the operands of a product themselves: row r of both has r % 3
+// everywhere, so that sum [r, c] is 32 * (r % 3) * (c % 3).
+extern "C" __global__ void __launch_bounds__(128) h_written(i32* c, int fault) {
+  SHARED_DYNAMIC(u8, s);
+  for (int i = threadIdx.x; i < 64 * tile_k; i += 128) s[i] = (u8)(i / tile_k % 3);
+  if (fault != 1) async_fence();
+  __syncthreads();
+  i32 d[32];
+  if (fault != 2) wgmma_fence();
+  wgmma_k32(d, descriptor(s), descriptor(s), false);
+  wgmma_commit();
+  wgmma_wait<0>();
+  if (fault == 3) {  // The sums are touched; the next product wants a fence.
+    d[0]++;
+    wgmma_k32(d, descriptor(s), descriptor(s), true);
+    wgmma_commit();
+    wgmma_wait<0>();
+  }
+  int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+  for (int i = 0; i < 32; i++) c[(16 * warp + lane / 4 + 8 * (i / 2 % 2)) * 64 + 2 * (lane % 4) + i % 2 + 8 * (i / 4)] = d[i];
+}
+
+// Lanes exchange numbers through shared memory in a kernel that has a barrier
+// there, which orders warps but not the lanes of one.
+extern "C" __global__ void __launch_bounds__(128) h_lanes(i32* out, int fault) {
+  SHARED(u64, bar, [1]);
+  SHARED(i32, numbers, [128]);
+  if (threadIdx.x == 0) {
+    mbarrier_init(bar, 128);
+    mbarrier_fence();
+  }
+  __syncthreads();
+  mbarrier_arrive(bar);
+  mbarrier_wait(bar, 0);
+  numbers[threadIdx.x] = (int)threadIdx.x;
+  if (fault != 1) __syncwarp();
+  out[threadIdx.x] = numbers[threadIdx.x / 2 * 2];
 }

@@ -96,6 +96,42 @@ TEST(wgmma_specialized) {
   fresh();
   // Sums read before they are done.
   EQUAL(specialized(192, 2), CUDA_ERROR_LAUNCH_FAILED);
+  fresh();
+  // What threads wrote, stored by the copy engine without a fence.
+  EQUAL(specialized(64, 3), CUDA_ERROR_LAUNCH_FAILED);
+  CHECK(sim_message().find("tma_store reads what thread") != std::string::npos);
+}
+
+// simple runs a kernel of an array and a fault, and returns its code.
+static int simple(const char* name, Array<int>& out, unsigned shared, int fault) {
+  CUfunction f = hopper(name);
+  void* p[] = {&out.p, &fault};
+  OK(cuLaunchKernel(f, 1, 1, 1, 128, 1, 1, shared, nullptr, p, nullptr));
+  return (int)out.to_host();
+}
+
+TEST(wgmma_fences) {
+  {
+    Array<int> c(64 * 64);
+    EQUAL(simple("h_written", c, 8192, 0), CUDA_SUCCESS);
+    for (int i = 0; i < 64; i++)
+      for (int j = 0; j < 64; j++) EQUAL(c[(size_t)(i * 64 + j)], 32 * (i % 3) * (j % 3));
+  }
+  static const char* const words[] = {"wgmma reads what thread", "no wgmma_fence", "no wgmma_fence"};
+  for (int fault = 1; fault <= 3; fault++) {
+    fresh();
+    Array<int> c(64 * 64);
+    EQUAL(simple("h_written", c, 8192, fault), CUDA_ERROR_LAUNCH_FAILED);
+    CHECK(sim_message().find(words[fault - 1]) != std::string::npos);
+  }
+}
+
+TEST(lanes_beside_barriers) {
+  Array<int> out(128);
+  EQUAL(simple("h_lanes", out, 0, 0), CUDA_SUCCESS);
+  for (int i = 0; i < 128; i++) EQUAL(out[(size_t)i], i / 2 * 2);
+  EQUAL(simple("h_lanes", out, 0, 1), CUDA_ERROR_LAUNCH_FAILED);
+  CHECK(sim_message().find("race on shared memory") != std::string::npos);
 }
 
 TEST(tensor_maps) {
