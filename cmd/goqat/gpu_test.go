@@ -5,12 +5,14 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
 	"github.com/goqat/goqat/backend"
+	"github.com/goqat/goqat/backend/cpu"
 	"github.com/goqat/goqat/graph"
 	"github.com/goqat/goqat/nn"
 	"github.com/goqat/goqat/program"
@@ -38,10 +40,18 @@ func TestGPUScripts(t *testing.T) {
 				return sim != "", nil
 			case "kernels":
 				return sim != "" && trains(t), nil
+			case "fused":
+				return fusesProducts(), nil
 			}
 			return false, nil
 		},
 	})
+}
+
+// fusesProducts reports whether the CPU's float32 products fuse multiply and
+// add, as the GPU's do.
+func fusesProducts() bool {
+	return slices.ContainsFunc(cpu.KernelISAs(), func(k cpu.KernelISA) bool { return k.Family == "float32 product" && k.ISA != "portable" })
 }
 
 // trains reports whether the backend has all kernels that the training of a
