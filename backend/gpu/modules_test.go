@@ -15,6 +15,7 @@ import (
 // own, the same at any time.
 func TestDigest(t *testing.T) {
 	needSim(t)
+	t.Setenv("GOQAT_SIM_CC", "80")
 	b := open(t)
 	seen := map[string]string{}
 	for stem := range b.code.best {
