@@ -440,6 +440,31 @@ func TestVendorLost(t *testing.T) {
 	require.ErrorIs(t, b.Sync(context.Background()), cuda.ErrLost)
 }
 
+// TestVendorExecutionFails: what the library could not start is no lost device,
+// neither where it is measured nor in a capture, which then is none.
+func TestVendorExecutionFails(t *testing.T) {
+	c, ctx := dequantCase(40, 64, 96), context.Background()
+	withVendor(t)
+	b := openVirtual(t, time.Second)
+	cudasim.FailAt("cublasLtMatmul", 1, 719, false)
+	require.Equal(t, c.run(t, cpu.New()), c.run(t, b))
+	require.NoError(t, b.c.Lost())
+	closed(t, b)
+
+	t.Setenv(vendorEnv, vendorLt)
+	b = open(t)
+	k, _ := c.bind(t, b)
+	cudasim.FailAt("cublasLtMatmul", 1, 719, false)
+	_, err := b.Record([]backend.Kernel{k})
+	require.ErrorIs(t, err, backend.ErrUnsupported)
+	cudasim.FailAt("cublasLtMatmul", 1, 719, false)
+	require.NoError(t, k.Run(ctx))
+	require.Error(t, b.Sync(ctx))
+	require.NoError(t, b.c.Lost())
+	require.NoError(t, k.Run(ctx))
+	require.NoError(t, b.Sync(ctx))
+}
+
 // TestVendorTrainingStep: a recorded training step of a network has the library's
 // products, and leaves what the step with goqat's kernels alone leaves, bit for
 // bit.

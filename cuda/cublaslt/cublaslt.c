@@ -114,6 +114,18 @@ int goqat_lt_heuristics(const goqat_lt_plan *p, size_t workspace, int wanted, go
   return s;
 }
 
+// Of the driver, in the archive that packages cuda and cu link.
+extern int cuStreamQuery(void *stream);
+
+// failed tells whether the device is lost, which a status of the library for
+// anything that it could not start does not: the driver's own fault then, else
+// one after which the device can be used. In a capture it is that of the query.
+static int failed(void *stream) {
+  enum { not_ready = 600, out_of_resources = 701 };
+  int r = cuStreamQuery(stream);
+  return r == 0 || r == not_ready ? out_of_resources : r;
+}
+
 int goqat_lt_matmul(void *stream, void *data) {
   const goqat_lt_plan *p = data;
   int32_t one = 1, zero = 0;  // The latter is 0.0f, too.
@@ -128,7 +140,7 @@ int goqat_lt_matmul(void *stream, void *data) {
     case GOQAT_LT_SUCCESS: return 0;
     case GOQAT_LT_ALLOC_FAILED: return 2;        // CUDA_ERROR_OUT_OF_MEMORY
     case GOQAT_LT_NOT_INITIALIZED: return 3;     // CUDA_ERROR_NOT_INITIALIZED
-    case GOQAT_LT_EXECUTION_FAILED: return 719;  // CUDA_ERROR_LAUNCH_FAILED
+    case GOQAT_LT_EXECUTION_FAILED: return failed(stream);
     case GOQAT_LT_ARCH_MISMATCH:
     case GOQAT_LT_NOT_SUPPORTED: return 801;  // CUDA_ERROR_NOT_SUPPORTED
   }

@@ -77,6 +77,18 @@ int goqat_dnn_workspace(const goqat_dnn_plan *p, int algorithm, size_t *bytes) {
   return p->dnn->GetConvolutionForwardWorkspaceSize(p->handle, p->lx, p->lw, p->conv, p->ly, algorithm, bytes);
 }
 
+// Of the driver, in the archive that packages cuda and cu link.
+extern int cuStreamQuery(void *stream);
+
+// failed tells whether the device is lost, which a status of the library for
+// anything that it could not start does not: the driver's own fault then, else
+// one after which the device can be used. In a capture it is that of the query.
+static int failed(void *stream) {
+  enum { not_ready = 600, out_of_resources = 701 };
+  int r = cuStreamQuery(stream);
+  return r == 0 || r == not_ready ? out_of_resources : r;
+}
+
 int goqat_dnn_forward(void *stream, void *data) {
   const goqat_dnn_plan *p = data;
   float alpha = 1, beta = 0;
@@ -87,7 +99,7 @@ int goqat_dnn_forward(void *stream, void *data) {
   switch (s / 1000) {
     case 0: return s ? 1 : 0;
     case 3: return 801;  // CUDA_ERROR_NOT_SUPPORTED
-    case 5: return 719;  // CUDA_ERROR_LAUNCH_FAILED
+    case 5: return failed(stream);
   }
   return 1;  // CUDA_ERROR_INVALID_VALUE
 }
