@@ -44,7 +44,17 @@ extern "C" __global__ void __launch_bounds__(256) reduce_total(float* y, const d
   for (i64 e = (i64)blockIdx.x * blockDim.x + threadIdx.x; e < n; e += (i64)gridDim.x * blockDim.x) {
     i64 first = e / inner * chunks * inner + e % inner;
     double acc = parts[first];
-    for (i64 c = 1; c < chunks; c++) acc = reduce_join(kind, acc, parts[first + c * inner]);
+    // Several loads on their way at a time: one output may have all chunks.
+    constexpr int ahead = 16;
+    i64 c = 1;
+    for (; c + ahead <= chunks; c += ahead) {
+      double v[ahead];
+#pragma unroll
+      for (int k = 0; k < ahead; k++) v[k] = parts[first + (c + k) * inner];
+#pragma unroll
+      for (int k = 0; k < ahead; k++) acc = reduce_join(kind, acc, v[k]);
+    }
+    for (; c < chunks; c++) acc = reduce_join(kind, acc, parts[first + c * inner]);
     y[e] = reduce_finish(kind, acc, middle);
   }
 }
