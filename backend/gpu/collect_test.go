@@ -41,6 +41,17 @@ var collectors = []collector{
 	{"cudnn", [][2]string{{"GOQAT_SIM_CC", "80"}, {cudnn.Env, "cudnn"}, {vendorEnv, vendorDNN}}, []string{"vendor_int8_reals_collect"}},
 }
 
+// use sets the environment.
+func (c collector) use(t *testing.T) {
+	for _, e := range c.env {
+		v := e[1]
+		if e[0] == cublaslt.Env || e[0] == cudnn.Env {
+			v = cudasim.Vendor(v)
+		}
+		t.Setenv(e[0], v)
+	}
+}
+
 // collectedLayer is a layer on codes to collect of.
 type collectedLayer struct {
 	name string
@@ -98,12 +109,7 @@ func TestCollected(t *testing.T) {
 	}
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
-			for _, e := range way.env {
-				if e[0] == cublaslt.Env || e[0] == cudnn.Env {
-					e[1] = cudasim.Vendor(e[1])
-				}
-				t.Setenv(e[0], e[1])
-			}
+			way.use(t)
 			b, host := open(t), cpu.New()
 			r := rand.New(rand.NewPCG(1, 2))
 			if cudasim.Running() {
@@ -168,6 +174,41 @@ func TestCollected(t *testing.T) {
 				_, ok := cudasim.KernelCount(k)
 				require.True(t, ok, "%s did not run", k)
 			}
+		})
+	}
+}
+
+// TestCollectedLargeSums: squares and what they are multiplied by take more than
+// 64 bits.
+func TestCollectedLargeSums(t *testing.T) {
+	needSim(t)
+	const rows, k, channels = 1130, 4096, 3
+	l := collectedLayer{"large sums", backend.Conv{}, []int{rows, k}, []int{channels, k}}
+	x, w := tensor.New(tensor.Of(tensor.U8, rows, k)), tensor.New(tensor.Of(tensor.I8, channels, k))
+	for i := range x.U8() {
+		x.U8()[i] = 255 - byte(i/k%4)
+	}
+	fillCodes(w, 0x80)
+	for i := range k {
+		w.I8()[k+i] = 127
+		w.I8()[2*k+i] = int8(i%2*255 - 128)
+	}
+	r := rand.New(rand.NewPCG(7, 8))
+	zx := tensor.FromI32([]int32{0}, 1)
+	in := []*tensor.Tensor{x, backendtest.Scales(r, 1), zx, w, backendtest.Scales(r, channels), backendtest.Normal(r, 1, channels)}
+	sums := l.sums(t, x, zx, w)
+	square, most := 0.0, math.Exp2(64)
+	for i := 0; i < len(sums); i += channels {
+		square += float64(sums[i]) * float64(sums[i])
+	}
+	require.Greater(t, square, most)
+	for _, way := range collectors {
+		if way.name == "cudnn" { // Its sums are float32.
+			continue
+		}
+		t.Run(way.name, func(t *testing.T) {
+			way.use(t)
+			checkMoments(t, sums, in, results(t, open(t), l.op(backend.CollectMoments), in)[1], way.name)
 		})
 	}
 }
