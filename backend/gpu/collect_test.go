@@ -179,37 +179,49 @@ func TestCollected(t *testing.T) {
 }
 
 // TestCollectedLargeSums: squares and what they are multiplied by take more than
-// 64 bits.
+// 64 bits, and with equal rows the low bits of the squares carry into the 65th:
+// 1093 * 129912153^2 is 2^64 and 615730421.
 func TestCollectedLargeSums(t *testing.T) {
 	needSim(t)
-	const rows, k, channels = 1130, 4096, 3
+	const rows, k, channels, sum = 1093, 4096, 3, -129912153
 	l := collectedLayer{"large sums", backend.Conv{}, []int{rows, k}, []int{channels, k}}
 	x, w := tensor.New(tensor.Of(tensor.U8, rows, k)), tensor.New(tensor.Of(tensor.I8, channels, k))
-	for i := range x.U8() {
-		x.U8()[i] = 255 - byte(i/k%4)
-	}
-	fillCodes(w, 0x80)
+	const whole = -sum / (255 * 128)
+	rest := -sum - whole*255*128
 	for i := range k {
+		if i < whole {
+			w.I8()[i] = -128
+		}
 		w.I8()[k+i] = 127
 		w.I8()[2*k+i] = int8(i%2*255 - 128)
 	}
+	w.I8()[whole], w.I8()[whole+1] = int8(-rest/255), -1
 	r := rand.New(rand.NewPCG(7, 8))
 	zx := tensor.FromI32([]int32{0}, 1)
 	in := []*tensor.Tensor{x, backendtest.Scales(r, 1), zx, w, backendtest.Scales(r, channels), backendtest.Normal(r, 1, channels)}
-	sums := l.sums(t, x, zx, w)
-	square, most := 0.0, math.Exp2(64)
-	for i := 0; i < len(sums); i += channels {
-		square += float64(sums[i]) * float64(sums[i])
-	}
-	require.Greater(t, square, most)
-	for _, way := range collectors {
-		if way.name == "cudnn" { // Its sums are float32.
-			continue
+	for _, equal := range []bool{true, false} {
+		for i := range x.U8() {
+			x.U8()[i] = 255
+			if !equal {
+				x.U8()[i] -= byte(i / k % 4)
+			}
+			if i%k == whole+1 {
+				x.U8()[i] = byte(rest % 255)
+			}
 		}
-		t.Run(way.name, func(t *testing.T) {
-			way.use(t)
-			checkMoments(t, sums, in, results(t, open(t), l.op(backend.CollectMoments), in)[1], way.name)
-		})
+		sums := l.sums(t, x, zx, w)
+		if equal {
+			require.EqualValues(t, sum, sums[0])
+		}
+		for _, way := range collectors {
+			if way.name == "cudnn" { // Its sums are float32.
+				continue
+			}
+			t.Run(fmt.Sprint(way.name, ", equal rows ", equal), func(t *testing.T) {
+				way.use(t)
+				checkMoments(t, sums, in, results(t, open(t), l.op(backend.CollectMoments), in)[1], way.name)
+			})
+		}
 	}
 }
 
