@@ -428,18 +428,18 @@ func (c *weightGrad[E, T]) pieceAt(b int) piece {
 // list returns the products of the blocks of a unit with row a of the kernel,
 // the lines of one after those of the other, and where those of each end.
 func (c *weightGrad[E, T]) list(blocks []gemm.Block, ends []int, w *weightUnit[E, T], a, row int) ([]gemm.Block, []int) {
-	g := c.g
+	g, line, terms := c.g, c.columns*c.g.cg, c.terms()
 	for b := w.b0; b < w.b1; b++ {
 		p := c.pieceAt(b)
-		for t := range c.terms() {
+		left := p.j0 * c.per() * g.sw * g.cg
+		for t := range terms {
+			at := (t*c.lines+p.l0-w.o0)*row + p.j0*c.gradStride
 			for l := p.l0; l < p.l1; l++ {
-				n, ih := l/g.oh, l%g.oh*g.sh-g.top+a*g.dh
-				if ih >= 0 && ih < g.h {
-					blocks = append(blocks, gemm.Block{
-						A: (t*c.lines+l-w.o0)*row + p.j0*c.gradStride,
-						B: ((n*g.h+ih-w.i0)*c.columns + p.j0*c.per()*g.sw) * g.cg,
-					})
+				n := l / g.oh
+				if ih := (l-n*g.oh)*g.sh - g.top + a*g.dh; ih >= 0 && ih < g.h {
+					blocks = append(blocks, gemm.Block{A: at, B: (n*g.h+ih-w.i0)*line + left})
 				}
+				at += row
 			}
 		}
 		ends = append(ends, len(blocks))
