@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,6 +29,14 @@ func serial(n, grain int, body func(lo, hi int)) {
 	}
 }
 
+func concurrent(n, grain int, body func(lo, hi int)) {
+	var wg sync.WaitGroup
+	for lo := 0; lo < n; lo += grain {
+		wg.Go(func() { body(lo, min(lo+grain, n)) })
+	}
+	wg.Wait()
+}
+
 // check compares the sums of a convolution with the definition.
 func check[A gemm.Code](t *testing.T, l gemm.IntLines, channels int, code func() A, weight func() int8) {
 	t.Helper()
@@ -41,9 +51,14 @@ func check[A gemm.Code](t *testing.T, l gemm.IntLines, channels int, code func()
 	}
 	rows := l.Images * l.Lines * l.Width
 	got, seen := make([]int32, rows*channels), make([]int32, rows*channels)
-	p := New(serial, l, channels, func(dst []A, lo, hi int) {
+	var taken []atomic.Bool
+	p := New(concurrent, l, channels, func(dst []A, lo, hi int) {
 		copy(dst, x[lo/l.Lines*laid+lo%l.Lines*l.Line:])
 	}, func(b gemm.IntBlock) {
+		if !taken[b.Slot].CompareAndSwap(false, true) {
+			t.Errorf("slot %d is there twice", b.Slot)
+		}
+		defer taken[b.Slot].Store(false)
 		for r := b.Lo; r < b.Hi; r++ {
 			copy(got[r*channels+b.From:], b.Row(r))
 			for c := b.From; c < b.To; c++ {
@@ -51,6 +66,7 @@ func check[A gemm.Code](t *testing.T, l gemm.IntLines, channels int, code func()
 			}
 		}
 	})
+	taken = make([]atomic.Bool, p.Slots())
 	memory := func(n int) []byte { return aligned(n + 128)[:n+128] }
 	packed, work := memory(p.PackedSize()), memory(p.Workspace())
 	for i := range 128 {

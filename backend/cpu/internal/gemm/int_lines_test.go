@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,7 +50,9 @@ func checkLines[A Code](t *testing.T, par Parallel, l IntLines, n int, inPlace b
 		}
 	}
 	seen := make([]int32, len(got))
+	slots := slotsInUse{t: t}
 	epilogue := func(b IntBlock) {
+		defer slots.use(b.Slot)()
 		for r := b.Lo; r < b.Hi; r++ {
 			copy(got[r*n*groups+b.From:], b.Row(r))
 			for c := b.From; c < b.To; c++ {
@@ -67,6 +70,7 @@ func checkLines[A Code](t *testing.T, par Parallel, l IntLines, n int, inPlace b
 		lay = nil
 	}
 	p := NewIntLines(par, l, n, lay, epilogue)
+	slots.taken = make([]atomic.Bool, p.Slots())
 	ws, intact := scratch(p.Workspace())
 	if inPlace {
 		p.Run(a, 0, packed, ws)

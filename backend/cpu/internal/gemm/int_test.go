@@ -3,6 +3,7 @@ package gemm
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,7 +45,9 @@ func checkInt[A Code](t *testing.T, par Parallel, m, n, k, pad int, callback boo
 	for i := range got {
 		got[i] = -1 << 30
 	}
+	slots := slotsInUse{t: t}
 	epilogue := func(b IntBlock) {
+		defer slots.use(b.Slot)()
 		for r := b.Lo; r < b.Hi; r++ {
 			copy(got[r*n+b.From:r*n+b.To], b.Row(r))
 		}
@@ -61,10 +64,12 @@ func checkInt[A Code](t *testing.T, par Parallel, m, n, k, pad int, callback boo
 				copy(dst[(i-lo)*k:(i-lo+1)*k], a[i*lda:])
 			}
 		}, epilogue)
+		slots.taken = make([]atomic.Bool, p.Slots())
 		ws, intact = scratch(p.Workspace())
 		p.RunRows(packed, ws)
 	} else {
 		p := NewInt[A](par, m, n, k, epilogue)
+		slots.taken = make([]atomic.Bool, p.Slots())
 		ws, intact = scratch(p.Workspace())
 		p.Run(a, lda, packed, ws)
 	}
@@ -171,4 +176,18 @@ func TestPackBLayout(t *testing.T) {
 		require.Equal(t, -128*sum, got)
 	}
 	require.Equal(t, n*k, seen)
+}
+
+// slotsInUse finds blocks of one slot at the same time.
+type slotsInUse struct {
+	t     *testing.T
+	taken []atomic.Bool
+}
+
+func (s *slotsInUse) use(slot int) (done func()) {
+	if slot < 0 || slot >= len(s.taken) || !s.taken[slot].CompareAndSwap(false, true) {
+		s.t.Errorf("slot %d of %d is there twice, or not at all", slot, len(s.taken))
+		return func() {}
+	}
+	return func() { s.taken[slot].Store(false) }
 }
