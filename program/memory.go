@@ -411,6 +411,7 @@ func (p *Program) build(ctx context.Context, limit int64) error {
 			return err
 		}
 	}
+	p.findCommit(pl)
 	for _, o := range p.g.Outputs() {
 		b, err := buffer(o.Value)
 		if err != nil {

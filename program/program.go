@@ -71,6 +71,10 @@ type Program struct {
 	// persistent tensors that they change.
 	derivations []*derivation
 	writes      []*stored
+	// commit is the first step that changes a parameter; early are the names of
+	// what is changed before it.
+	commit int
+	early  []string
 }
 
 type step struct {
@@ -201,7 +205,11 @@ func (p *Program) State() *State { return p.state }
 // Run runs one step. It stops between operations when ctx is done. A fault
 // names the node. From the second step on a backend that can record runs the
 // step as one.
-func (p *Program) Run(ctx context.Context) error {
+func (p *Program) Run(ctx context.Context) error { return p.run(ctx, nil) }
+
+// run runs one step. With a gate, that is asked whether to go on instead of the
+// context.
+func (p *Program) run(ctx context.Context, gate Gate) error {
 	if err := p.begin(ctx); err != nil {
 		return err
 	}
@@ -211,10 +219,18 @@ func (p *Program) Run(ctx context.Context) error {
 	}
 	if !done {
 		for i := range p.steps {
-			if err := ctx.Err(); err != nil {
-				return err
+			switch {
+			case gate == nil:
+				err = ctx.Err()
+			case i < p.commit:
+				err = gate.Open()
+			case i == p.commit:
+				err = gate.Pass()
 			}
-			if err := p.runStep(ctx, &p.steps[i]); err != nil {
+			if err == nil {
+				err = p.runStep(ctx, &p.steps[i])
+			}
+			if err != nil {
 				return err
 			}
 		}

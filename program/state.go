@@ -62,10 +62,22 @@ func (s *State) Read(ctx context.Context, name string) (*tensor.Tensor, error) {
 		return nil, fmt.Errorf("program: no state tensor %q", name)
 	}
 	t := tensor.New(b.Spec())
-	if err := s.b.Read(ctx, t.Bytes(), b.Buffer); err != nil {
-		return nil, fmt.Errorf("program: read %s: %w", name, err)
+	return t, s.ReadInto(ctx, name, t)
+}
+
+// ReadInto copies a tensor to t, which must have its type.
+func (s *State) ReadInto(ctx context.Context, name string, t *tensor.Tensor) error {
+	b := s.find(name)
+	if b == nil {
+		return fmt.Errorf("program: no state tensor %q", name)
 	}
-	return t, nil
+	if !b.Spec().Equal(t.Spec()) {
+		return fmt.Errorf("program: state tensor %s is %v, not %v", name, b.Spec(), t.Spec())
+	}
+	if err := s.b.Read(ctx, t.Bytes(), b.Buffer); err != nil {
+		return fmt.Errorf("program: read %s: %w", name, err)
+	}
+	return nil
 }
 
 // Write replaces the contents of a tensor, or creates it. An existing one

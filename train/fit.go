@@ -122,6 +122,7 @@ type trainer struct {
 	group backend.Group // nil for one device.
 	// hands are the goroutines of the ranks, running those of the step.
 	hands, running sync.WaitGroup
+	gate           gate
 	micro          int // Samples at a time and device, all unless they do not fit.
 	phase          int
 	eval           *evaluator
@@ -141,9 +142,10 @@ type trainer struct {
 
 // Fit trains g, whose input is named [InputName] and whose result
 // [OutputName], and returns the trained state. It does not change g; see
-// program.State.StoreTo. When ctx ends, Fit finishes the step, saves a
-// checkpoint if there is a Dir, and returns the result so far with
-// [ErrInterrupted].
+// program.State.StoreTo. When ctx ends, Fit ends the step behind the operation
+// that runs, as if it had not begun, saves a checkpoint if there is a Dir, and
+// returns the result so far with [ErrInterrupted]. It finishes a step that has
+// begun to change parameters, and every one where a backend runs steps as one.
 func Fit(ctx context.Context, g *graph.Graph, c Config, o Options) (*Result, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -220,6 +222,7 @@ func start(g *graph.Graph, c Config, o Options) (*trainer, error) {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	t := &trainer{g: g, c: c, o: o, state: o.State, loader: l, micro: c.Batch / c.ranks(), phase: -1, best: math.Inf(-1), bestAt: -1}
+	t.gate.ctx, t.gate.stop = context.Background(), t.stopped
 	t.perEp = int64(l.StepsPerEpoch())
 	if t.perEp < 1 {
 		_ = l.Close()
@@ -228,7 +231,7 @@ func start(g *graph.Graph, c Config, o Options) (*trainer, error) {
 	t.total = t.perEp * int64(c.Epochs)
 	t.rate, t.move = tensor.New(tensor.Of(tensor.F32, 1)), tensor.New(tensor.Of(tensor.F32, 1))
 	for _, s := range append([]*program.State{t.state}, o.Peers...) {
-		t.ranks = append(t.ranks, &rank{c: &t.c, state: s, loss: tensor.New(tensor.Of(tensor.F32))})
+		t.ranks = append(t.ranks, &rank{c: &t.c, gate: &t.gate, state: s, loss: tensor.New(tensor.Of(tensor.F32))})
 	}
 	return t, nil
 }
@@ -260,9 +263,10 @@ func checkData(g *graph.Graph, c *Config, d data.Dataset) error {
 
 // run does the steps from t.step to the end.
 func (t *trainer) run(ctx context.Context, cbs []Callback) error {
-	// A step that has begun is finished, so that the state is always that
-	// after a whole step.
+	// A step that has begun is finished or undone, so that the state is always
+	// that after a whole step: the gate alone looks at ctx.
 	whole := context.WithoutCancel(ctx)
+	t.gate.ctx = ctx
 	for {
 		if t.epochDue() {
 			stop, err := t.epoch(ctx, cbs)
@@ -282,7 +286,7 @@ func (t *trainer) run(ctx context.Context, cbs []Callback) error {
 		if ctx.Err() != nil {
 			return t.interrupted(ctx)
 		}
-		if err := t.enterPhase(ctx); err != nil {
+		if err := t.enterPhase(whole); err != nil {
 			return err
 		}
 		b, err := t.loader.Next(ctx)
@@ -293,6 +297,9 @@ func (t *trainer) run(ctx context.Context, cbs []Callback) error {
 			return fmt.Errorf("train: step %d: %w", t.step+1, err)
 		}
 		info, err := t.one(whole, b)
+		if errors.Is(err, errStopped) {
+			return t.interrupted(ctx)
+		}
 		if err != nil {
 			return err
 		}
@@ -302,12 +309,16 @@ func (t *trainer) run(ctx context.Context, cbs []Callback) error {
 			}
 		}
 		if t.c.SaveEvery > 0 && t.step%int64(t.c.SaveEvery) == 0 && !t.epochDue() {
-			if err := t.save(ctx); err != nil {
+			err := t.save(ctx)
+			if err != nil && ctx.Err() != nil {
+				return t.interrupted(ctx)
+			}
+			if err != nil {
 				return err
 			}
 		}
 	}
-	return t.finish(ctx)
+	return t.finish(whole)
 }
 
 // epochDue reports whether an epoch has ended whose record is not made yet,

@@ -133,11 +133,14 @@ func (t *trainer) compileRanks(ctx context.Context, mode graph.Mode) error {
 				err = fmt.Errorf("train: teacher: %w", err)
 			}
 		}
+		if err == nil {
+			r.unit = u
+			err = r.keepEarly(ctx)
+		}
 		if err != nil {
 			t.closeUnits()
 			return err
 		}
-		r.unit = u
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func (r *rank) feed(ctx context.Context, s part) error {
 	if err := r.teacher.SetInput(ctx, InputName, s.teach); err != nil {
 		return err
 	}
-	if err := r.teacher.Run(ctx); err != nil {
+	if err := r.teacher.RunGated(ctx, r.gate); err != nil {
 		return fmt.Errorf("teacher: %w", err)
 	}
 	if err := r.teacher.ReadOutput(ctx, OutputName, r.answer); err != nil {
@@ -115,6 +115,9 @@ func (r *rank) step(ctx context.Context, b *data.Batch, lo, hi int) (float64, er
 		}
 		sum += loss
 	}
+	if err := r.gate.Pass(); err != nil {
+		return 0, err
+	}
 	return sum / float64(u.parts), u.update.Run(ctx)
 }
 
@@ -127,7 +130,7 @@ func (r *rank) run(ctx context.Context, b *data.Batch, lo, hi int) (float64, err
 	if err := r.feed(ctx, s); err != nil {
 		return 0, err
 	}
-	if err := r.unit.prog.Run(ctx); err != nil {
+	if err := r.unit.prog.RunGated(ctx, r.gate); err != nil {
 		return 0, err
 	}
 	err = r.unit.prog.ReadOutput(ctx, lossName, r.loss)

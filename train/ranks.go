@@ -21,6 +21,8 @@ type rank struct {
 	answer  *tensor.Tensor // The teacher's.
 	loss    *tensor.Tensor
 	parts   map[partKey]part
+	gate    *gate // Of all ranks.
+	kept    []kept
 
 	// tasks are the steps of a rank that is not the first: a goroutine of its
 	// own does them, as long as the training. value and err are the result.
@@ -109,21 +111,23 @@ func (t *trainer) write(ctx context.Context, name string, v *tensor.Tensor) erro
 }
 
 // runRanks runs the step on batch b, a part of it on each rank, and returns
-// the loss, the mean over all samples. When a rank fails, so do the others,
+// the loss, the mean over all samples, or errStopped when the context of the
+// gate has ended the step, which has left no trace then. When a rank fails, so do the others,
 // which would wait for it for ever; the error is that of the first.
 func (t *trainer) runRanks(ctx context.Context, b *data.Batch) (float64, error) {
 	k := task{ctx, b}
+	t.gate.state.Store(gateOpen)
 	t.running.Add(len(t.ranks) - 1)
 	for _, r := range t.ranks[1:] {
 		r.tasks <- k
 	}
 	t.stepOf(0, k)
 	t.running.Wait()
-	if len(t.ranks) == 1 {
-		return t.ranks[0].value, t.ranks[0].err
-	}
 	if err := t.cause(); err != nil {
 		return 0, err
+	}
+	if t.gate.stopped() {
+		return 0, t.undo(ctx)
 	}
 	var sum float64
 	for _, r := range t.ranks {
@@ -135,9 +139,23 @@ func (t *trainer) runRanks(ctx context.Context, b *data.Batch) (float64, error) 
 // stepOf does a step on rank i.
 func (t *trainer) stepOf(i int, k task) {
 	r, share := t.ranks[i], t.c.Batch/len(t.ranks)
-	if r.value, r.err = r.step(k.ctx, k.b, i*share, (i+1)*share); r.err != nil && t.group != nil {
+	if r.err = r.keep(k.ctx); r.err == nil {
+		r.value, r.err = r.step(k.ctx, k.b, i*share, (i+1)*share)
+	}
+	if r.err != nil && t.group != nil && !errors.Is(r.err, errStopped) {
 		t.group.Abort(fmt.Errorf("device %d of %d failed", i, len(t.ranks)))
 	}
+}
+
+// undo takes back what the ranks have done of a step that was stopped, and
+// returns errStopped.
+func (t *trainer) undo(ctx context.Context) error {
+	for _, r := range t.ranks {
+		if err := r.undo(ctx); err != nil {
+			return err
+		}
+	}
+	return errStopped
 }
 
 // cause returns the error of the rank that failed of itself, with its number,
@@ -147,7 +165,9 @@ func (t *trainer) cause() error {
 	for i, r := range t.ranks {
 		k := 0
 		switch {
-		case r.err == nil:
+		case r.err == nil, errors.Is(r.err, errStopped):
+			continue
+		case t.gate.stopped() && errors.Is(r.err, backend.ErrAborted): // It waited for others.
 			continue
 		case errors.Is(r.err, backend.ErrLost):
 			k = 2
@@ -160,6 +180,9 @@ func (t *trainer) cause() error {
 	}
 	if best < 0 {
 		return nil
+	}
+	if len(t.ranks) == 1 {
+		return t.ranks[0].err
 	}
 	return fmt.Errorf("device %d of %d: %w", rank, len(t.ranks), t.ranks[rank].err)
 }
@@ -177,4 +200,11 @@ func (t *trainer) checkRanks(ctx context.Context, name string, want *tensor.Tens
 		}
 	}
 	return nil
+}
+
+// stopped ends the waits of ranks for each other: one has stopped the step.
+func (t *trainer) stopped() {
+	if t.group != nil {
+		t.group.Abort(errStopped)
+	}
 }
