@@ -1,5 +1,7 @@
 package backend
 
+import "github.com/goqat/goqat/tensor"
+
 // Collect says what a layer on codes with a real result finds out about the
 // result on its way out, as one more output, for whoever would read the whole
 // result to know it.
@@ -22,6 +24,19 @@ const (
 	// NaN both when there is a NaN, +Inf and -Inf when there is no number.
 	CollectEnds
 )
+
+// Collects reports whether a layer on codes with an input x, weights w and
+// results of a type may collect c: moments where [CollectsMoments], and nothing
+// of results that are rounded to bfloat16.
+func Collects(c Collect, result tensor.DType, x, w tensor.Spec) bool {
+	switch c {
+	case CollectNothing:
+		return true
+	case CollectMoments:
+		return result != tensor.BF16 && CollectsMoments(x, w)
+	}
+	return result != tensor.BF16
+}
 
 // Collector is an operation that can collect.
 type Collector interface {

@@ -151,7 +151,7 @@ func bindBatchNormTrain[T float](b *Backend, op backend.BatchNormTrain, out, in 
 			}
 			rm, rv := float64(runMean[j]), float64(runVar[j])
 			newMean[j] = T(rm + float64(momentum*(m-rm)))
-			newVar[j] = T(rv + float64(momentum*(v*(n/(n-1))-rv)))
+			newVar[j] = T(rv + float64(momentum*(float64(v*(n/(n-1)))-rv)))
 		}
 		b.scratch.give(ws)
 		codes.Repeat(scale, c)

@@ -121,7 +121,7 @@ func bindBatchNormAffine(b *Backend, op backend.Op, out, in []*tensor.Tensor) (f
 		lo, hi = min(lo, clamp(first), clamp(last)), max(hi, clamp(first), clamp(last))
 		rm, rv := float64(runMean[j]), float64(runVar[j])
 		runMean[j] = float32(rm + float64(momentum*(mean-rm)))
-		runVar[j] = float32(rv + float64(momentum*(v*(n/(n-1))-rv)))
+		runVar[j] = float32(rv + float64(momentum*(float64(v*(n/(n-1)))-rv)))
 	}
 	if len(in) > 5 && in[5] != nil {
 		moments := in[5].F64()

@@ -14,13 +14,18 @@ func init() {
 	}})
 }
 
-// dequantSupports wants codes, and sums that moments can be collected of.
+// dequantSupports wants codes, and what can be collected.
 func dequantSupports(op backend.Op, in []tensor.Spec) bool {
 	if !codesAt(0, 3)(op, in) {
 		return false
 	}
-	c, ok := op.(backend.Collector)
-	return !ok || c != c.Collecting(backend.CollectMoments) || backend.CollectsMoments(in[0], in[3])
+	switch o := op.(type) {
+	case backend.ConvDequant:
+		return backend.Collects(o.Collect, o.Result, in[0], in[3])
+	case backend.GemmDequant:
+		return backend.Collects(o.Collect, o.Result, in[0], in[3])
+	}
+	return true
 }
 
 // bindDequant prepares a layer with inputs cx, sx, zx, cw, sw, bias? and a

@@ -5,26 +5,11 @@ package gpu
 import (
 	"github.com/goqat/goqat/backend"
 	"github.com/goqat/goqat/cuda"
-	"github.com/goqat/goqat/tensor"
 )
 
 // Layers on codes collect of their results on the way out (csrc/collect.cuh):
 // sums of integers, which have the same bits in any order, to memory that is
 // cleared before, and a kernel behind that makes moments or ends of them.
-
-// collects reports whether a layer with inputs in may collect c of a result of a
-// type, zero for float32.
-func collects(c backend.Collect, result tensor.DType, in []tensor.Spec) bool {
-	switch c {
-	case backend.CollectNothing:
-		return true
-	case backend.CollectMoments:
-		if !backend.CollectsMoments(in[0], in[3]) {
-			return false
-		}
-	}
-	return result != tensor.BF16
-}
 
 // startCollect clears memory for what is collected of the results of n
 // channels, if anyone wants it.

@@ -23,9 +23,9 @@ func dequantSupports(op backend.Op, in []tensor.Spec) bool {
 	}
 	switch o := op.(type) {
 	case backend.ConvDequant:
-		return collects(o.Collect, o.Result, in)
+		return backend.Collects(o.Collect, o.Result, in[0], in[3])
 	case backend.GemmDequant:
-		return collects(o.Collect, o.Result, in)
+		return backend.Collects(o.Collect, o.Result, in[0], in[3])
 	}
 	return true
 }
