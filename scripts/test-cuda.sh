@@ -31,17 +31,17 @@ vendor_headers "" cuda_runtime
 go vet -tags cuda ./cuda/... ./backend/gpu/... ./cmd/... ./tests/gpubench
 # Never from the cache: go does not know of the library, nor of what C reads
 # from the environment.
-go test -count=1 -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/... ./internal/cudasim ./tests/gpubench
-go test -count=1 -tags cuda "$@" ./cmd/goqat -run GPU
+go test -count=1 -timeout 25m -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/... ./internal/cudasim ./tests/gpubench
+go test -count=1 -timeout 25m -tags cuda "$@" ./cmd/goqat -run GPU
 # The code for older and for newer devices, with blocks and warps in another
 # order.
 while read -r cc order; do
   echo "compute capability $cc, blocks $order"
-  GOQAT_SIM_CC=$cc GOQAT_SIM_ORDER=$order go test -count=1 -tags cuda "$@" ./backend/gpu -run Conformance
+  GOQAT_SIM_CC=$cc GOQAT_SIM_ORDER=$order go test -count=1 -timeout 25m -tags cuda "$@" ./backend/gpu -run Conformance
 done <<<"75 shuffled
 90 descending"
 # Hopper's own products of codes, where few tests are large enough for them.
-GOQAT_SIM_CC=90 GOQAT_GPU_INT8=wgmma go test -count=1 -tags cuda "$@" ./backend/gpu -run 'Conformance/(gemm|conv|qlinear|matmul)'
+GOQAT_SIM_CC=90 GOQAT_GPU_INT8=wgmma go test -count=1 -timeout 25m -tags cuda "$@" ./backend/gpu -run 'Conformance/(gemm|conv|qlinear|matmul)'
 # What goes to a machine with a GPU, as it runs there.
 check=$(mktemp -d)
 trap 'rm -rf "$check"' EXIT

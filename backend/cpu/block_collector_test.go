@@ -173,7 +173,11 @@ func TestCollectMomentsOfNoKind(t *testing.T) {
 			r := rand.New(rand.NewPCG(11, 12))
 			in := l.inputs(r)
 			scale, bias := in[4].(*tensor.Tensor).F32(), in[5].(*tensor.Tensor).F32()
-			for try := range 3 {
+			tries := 3
+			if testing.Short() {
+				tries = 1
+			}
+			for try := range tries {
 				for j := range scale {
 					scale[j] = scales[r.IntN(len(scales))]
 					if bias[j] = biases[r.IntN(len(biases))]; try == 0 {
@@ -196,6 +200,9 @@ func TestCollectMomentsOfLargeSums(t *testing.T) {
 	const most = backend.MostCollected / 255 / 128
 	for name, x := range map[string][]int{"one row": {1, most}, "rows": {600, most}} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && x[0] > 1 {
+				t.Skip("slow under the race detector")
+			}
 			l := collectLayer{op: backend.GemmDequant{}, x: x, w: []int{19, most}}
 			in := l.inputs(rand.New(rand.NewPCG(13, 14)))
 			codes, zero, w := in[0].(*tensor.Tensor).U8(), in[2].(*tensor.Tensor).I32(), in[3].(*tensor.Tensor).I8()
