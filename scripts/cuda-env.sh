@@ -43,6 +43,11 @@ if ! command -v "${CC:-cc}" >/dev/null; then
   exit 77
 fi
 csrc/driver/build.sh "$cache/driver" >&2
-printf 'export CGO_ENABLED=1\n'
-printf 'export CGO_CFLAGS="-O2 -I%s/csrc/driver/compat -I%s/csrc/driver -I%s"\n' "$root" "$root" "$include"
+# Go's cache knows of headers outside of packages only what the flags say: a
+# digest of them, and of the library that is linked, keeps it from taking what was built with others.
+digest=$(cat csrc/driver/*.[hc] csrc/driver/compat/*.h csrc/driver/{symbols.txt,trampolines.sh} "$include/cuda.h" | cksum | tr -dc 0-9)
+# Only where cgo is off: in an environment that says more than it must, builds
+# for other processors would ask for a C compiler.
+[ "$(go env CGO_ENABLED 2>/dev/null)" = 1 ] || printf 'export CGO_ENABLED=1\n'
+printf 'export CGO_CFLAGS="-O2 -DGOQAT_HEADERS=%s -I%s/csrc/driver/compat -I%s/csrc/driver -I%s"\n' "$digest" "$root" "$root" "$include"
 printf 'export CGO_LDFLAGS="-L%s -ldl -lpthread"\n' "$cache/driver"
