@@ -64,8 +64,7 @@ inline void touch(uint32_t* by, uint64_t offset, size_t n, uint32_t id, uint64_t
 // threads to the same place with nothing between: of two blocks, or of two
 // warps of a block between barriers.
 inline void overwrite(Worker* w, uint64_t offset, size_t n) {
-  uint64_t block = here.block.x + (uint64_t)here.grid_dim.x * (here.block.y + (uint64_t)here.grid_dim.y * here.block.z);
-  uint64_t own = (uint64_t)(w->launch_id & 0xffffff) << 40 | (block & 0xfffff) << 20 | (uint64_t)((w->epoch - w->block_epoch) & 0x3ff) << 10 | here.linear;
+  uint64_t own = w->writes_as | (uint64_t)((w->epoch - w->block_epoch) & 0x3ff) << 10 | here.linear;
   for (uint64_t* x = memory.writers + offset; x < memory.writers + offset + n; x++) {
     uint64_t other = *x;
     *x = own;
@@ -88,6 +87,13 @@ inline void global(uint64_t p, size_t n, bool write, bool atomic = false) {
     w->counters.written_requested += n;
     touch(memory.written_by, offset, n, w->launch_id, w->counters.written_sectors);
   } else {
+    // What another block writes in this launch is there for one that has met it
+    // behind a fence at most.
+    w->met = w->met || (atomic && w->fenced);
+    uint64_t other = memory.writers[offset] ^ w->writes_as;
+    if (!atomic && !w->met && other >> 40 == 0 && other >> 20)
+      fault(launch_failed, "race on global memory at %p (%s): read of what block %u writes in this launch", (void*)p, describe(p, n).c_str(),
+            (unsigned)(memory.writers[offset] >> 20 & 0xfffff));
     w->counters.read_requested += n;
     touch(memory.read_by, offset, n, w->launch_id, w->counters.read_sectors);
   }
@@ -180,7 +186,7 @@ void global_write(void* p, size_t n) {
 
 void global_atomic(void* p, size_t n) {
   if (!on_device((uint64_t)p)) return elsewhere((uint64_t)p, n, true);
-  global((uint64_t)p, n, false);
+  global((uint64_t)p, n, false, true);
   global((uint64_t)p, n, true, true);
 }
 

@@ -211,7 +211,10 @@ void run_block(Worker* w) {
   w->ready_head = 0;
   w->block_epoch = ++w->epoch;
   w->races = w->warp_races = true;
+  w->fenced = w->met = false;
   w->device_base = (size_t)l.device * memory.span;
+  uint64_t block = here.block.x + (uint64_t)l.grid[0] * (here.block.y + (uint64_t)l.grid[1] * here.block.z);
+  w->writes_as = (uint64_t)(w->launch_id & 0xffffff) << 40 | (block & 0xfffff) << 20;
   w->warp_sync.assign((w->count + 31) / 32, 0);
   w->warps.resize((w->count + 31) / 32);
   for (unsigned i = 0; i < w->warps.size(); i++) {

@@ -144,6 +144,9 @@ struct Worker {
   std::string message;
   Counters counters;
   uint32_t launch_id = 0;
+  uint64_t writes_as = 0;  // launch and block, as Memory::writers has them
+  // __threadfence and then an atomic operation let blocks know of each other.
+  bool fenced = false, met = false;
 };
 
 // arrive blocks the running thread until all lanes of mask have arrived at the

@@ -162,7 +162,10 @@ void combine_mma_f32(uint32_t mask, void* const* arguments) {
 
 }  // namespace
 
-void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+void fence() {
+  here.worker->fenced = true;
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
 
 void warp_sync(uint32_t mask) { arrive(Collective::sync, mask, nullptr, combine_sync); }
 

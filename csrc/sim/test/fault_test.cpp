@@ -58,13 +58,15 @@ TEST(global_races) {
     EQUAL(outcome(kind), CUDA_SUCCESS);
     EQUAL(outcome(kind), CUDA_SUCCESS);
   }
-  // One thread a block; launches one after another may write the same.
-  for (int kind : {23, 24}) {
+  // One thread a block; launches one after another may write the same, and read
+  // what the one before wrote.
+  for (int kind : {23, 24, 26, 27}) {
     fresh();
     SIM(goqatsim_set_threads)(1);
     Array<int> p(64);
     for (int i = 0; i < 2; i++) launch("t_fault", 8, 1, 0, kind, p.p, 64);
-    EQUAL(cuCtxSynchronize(), kind == 24 ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED);
+    EQUAL(cuCtxSynchronize(), kind % 3 == 0 ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED);
+    if (kind == 26) CHECK(sim_message().find("of what block 0 writes in this launch") != std::string::npos);
   }
 }
 

@@ -278,6 +278,8 @@ extern "C" __global__ void t_fault(int kind, int* p, int n) {
     case 23: reinterpret_cast<u8*>(p)[blockIdx.x / 2] = (u8)blockIdx.x; break;  // two blocks
     case 24: reinterpret_cast<u8*>(p)[blockIdx.x] = (u8)blockIdx.x; break;      // fine: bytes of a word
     case 25: atomicAdd(p, t); break;                            // fine
+    case 26: p[blockIdx.x] = blockIdx.x > 0 ? p[blockIdx.x - 1] : 0; break;  // what the block before writes
+    case 27: p[blockIdx.x] = atomicAdd(p + 32, 1) + p[40]; break;            // fine
     case 19: if (t != 5) __syncwarp(); break;                   // a lane is missing
   }
 }
