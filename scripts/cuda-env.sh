@@ -44,7 +44,8 @@ if ! command -v "${CC:-cc}" >/dev/null; then
 fi
 csrc/driver/build.sh "$cache/driver" >&2
 # Go's cache knows of headers outside of packages only what the flags say: a
-# digest of them, and of the library that is linked, keeps it from taking what was built with others.
+# digest of them, and of the library that is linked, keeps it from taking what
+# was built with others.
 digest=$(cat csrc/driver/*.[hc] csrc/driver/compat/*.h csrc/driver/{symbols.txt,trampolines.sh} "$include/cuda.h" | cksum | tr -dc 0-9)
 # Only where cgo is off: in an environment that says more than it must, builds
 # for other processors would ask for a C compiler.
