@@ -31,16 +31,26 @@ go test -count=1 -run '^TestWords' ./backend/cpu
 
 export GOOS=linux GOARCH=arm64 CGO_ENABLED=0
 build() { go test -c -o "$tmp/${1//\//_}.test" "./$1"; }
+# run notes what is to be run; execute runs it, as many at a time as there are
+# processors, as each keeps little more than one busy.
 run() { # machine, package, flags...
-  local machine=$1 package=$2
-  shift 2
-  echo "$machine: $package"
+  local job
+  printf -v job '%q ' "$@"
+  echo "$job" >>"$tmp/jobs"
+}
+execute() { # number, machine, package, flags...
+  local log=$tmp/log$1 machine=$2 package=$3
+  shift 3
   # A test must not wait for the emulator for ever.
-  if ! (cd "$package" && timeout 500 "$qemu" -cpu "$machine" "$tmp/${package//\//_}.test" -test.short "$@" >"$tmp/log" 2>&1); then
-    tail -n 50 "$tmp/log"
+  if ! (cd "$package" && timeout 500 "$qemu" -cpu "$machine" "$tmp/${package//\//_}.test" -test.short "$@" >"$log" 2>&1); then
+    echo "$machine: $package $*: FAILED"
+    tail -n 50 "$log"
     return 1
   fi
+  echo "$machine: $package $*"
 }
+export tmp qemu
+export -f execute
 
 # Package isa has an instruction, but no kernels.
 kernels=$(git ls-files -co --exclude-standard -- 'backend/*_arm64.s' | xargs -n 1 dirname | sort -u | grep -v '/isa$')
@@ -63,3 +73,5 @@ run max backend/cpu -test.run '^(TestConformance|TestKernelISAs)$/(conv$|gemm|ma
 run max backend/cpu -test.run '^TestSumOrder$'
 run max qat -test.run '^TestPreparedIsConverted$'
 run max tests -test.run '^TestZooOnIntegers$/(cnn|ds-cnn|mobilenetv1|resnet8|mlp)'
+# The longest come last in the list.
+awk '{print NR, $0}' "$tmp/jobs" | tac | xargs -d '\n' -P "$(nproc)" -I '{}' bash -c 'execute {}'

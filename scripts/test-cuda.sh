@@ -31,23 +31,37 @@ vendor_headers "" cuda_runtime
 go vet -tags cuda ./cuda/... ./backend/gpu/... ./cmd/... ./tests/gpubench
 # Never from the cache: go does not know of the library, nor of what C reads
 # from the environment.
-go test -count=1 -timeout 25m -tags cuda "$@" ./cuda/... ./backend/gpu/... ./csrc/... ./internal/cudasim ./tests/gpubench
-go test -count=1 -timeout 25m -tags cuda "$@" ./cmd/goqat -run GPU
-# The code for older and for newer devices, with blocks and warps in another
-# order.
-while read -r cc order; do
-  echo "compute capability $cc, blocks $order"
-  GOQAT_SIM_CC=$cc GOQAT_SIM_ORDER=$order go test -count=1 -timeout 25m -tags cuda "$@" ./backend/gpu -run Conformance
-done <<<"75 shuffled
+suite() { # flags and packages...
+  go test -count=1 -timeout 25m -tags cuda "$@"
+}
+long='^Test(LostTrainingGoesOn|VendorCodes)'
+others() { # flags
+  suite "$@" ./backend/gpu -run "$long" || return
+  suite "$@" ./cmd/goqat -run GPU || return
+  # The code for older and for newer devices, with blocks and warps in another
+  # order.
+  local cc order
+  while read -r cc order; do
+    echo "compute capability $cc, blocks $order"
+    GOQAT_SIM_CC=$cc GOQAT_SIM_ORDER=$order suite "$@" ./backend/gpu -run Conformance || return
+  done <<<"75 shuffled
 90 descending"
-# Hopper's own products of codes, where few tests are large enough for them.
-GOQAT_SIM_CC=90 GOQAT_GPU_INT8=wgmma go test -count=1 -timeout 25m -tags cuda "$@" ./backend/gpu -run 'Conformance/(gemm|conv|qlinear|matmul)'
-# What goes to a machine with a GPU, as it runs there.
+  # Hopper's own products of codes, where few tests are large enough for them.
+  GOQAT_SIM_CC=90 GOQAT_GPU_INT8=wgmma suite "$@" ./backend/gpu -run 'Conformance/(gemm|conv|qlinear|matmul)'
+}
+# Two at a time, of about the same length: each keeps little more than one processor busy.
 check=$(mktemp -d)
-trap 'rm -rf "$check"' EXIT
-scripts/gpu-check.sh build "$check"
+trap 'kill "${beside:-}" 2>/dev/null || true; rm -rf "$check"' EXIT
+others "$@" >"$check/others" 2>&1 &
+beside=$!
+suite "$@" -skip "$long" ./cuda/... ./backend/gpu/... ./csrc/... ./internal/cudasim ./tests/gpubench
+wait "$beside" || { cat "$check/others"; exit 1; }
+beside=
+cat "$check/others"
+# What goes to a machine with a GPU, as it runs there.
+scripts/gpu-check.sh build "$check/run"
 GOQAT_GPU_CHECK_TINY=1 GOQAT_GPU_CHECK_PYTHON=none GOQAT_GPU_CHECK_TESTS='Events|Devices|Kernels|Files|Measure|^TestConformance$/fake_quant$' \
-  "$check/run.sh" "$check/results"
+  "$check/run/run.sh" "$check/results"
 # The headers of CUDA 13 do as well.
 env=$(scripts/cuda-env.sh packages13) || { status=$?; exit $status; }
 eval "$env"

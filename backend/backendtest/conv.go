@@ -9,7 +9,7 @@ import (
 )
 
 func init() {
-	Register(Conformance{Op: backend.Conv{}, Cases: convCases(func(r *rand.Rand, op backend.Conv, x, w tensor.Shape, _ tensor.Shape, i int) Case {
+	Register(Conformance{Op: backend.Conv{}, Cases: convCases([]int{0, 1}, func(r *rand.Rand, op backend.Conv, x, w tensor.Shape, _ tensor.Shape, i int) Case {
 		c := Case{Op: op, In: []*tensor.Tensor{Normal(r, 1, x...), Normal(r, 1, w...)}}
 		if i%2 == 1 {
 			c.In = append(c.In, Normal(r, 1, w[0]))
@@ -17,8 +17,13 @@ func init() {
 		return c
 	}), Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 		p := newConvReference(op.(backend.Conv), in[0].Shape(), in[1].Shape(), out[0].Shape())
+		x, w := values(in[0]), values(in[1])
 		y := make([]float64, out[0].Numel())
-		p.each(func(iy, ix, iw int) { y[iy] += in[0].At(ix) * in[1].At(iw) })
+		p.each(func(iy, ix, iw, n int) {
+			for c, v := range w[iw : iw+n] {
+				y[iy] += x[ix+c] * v
+			}
+		})
 		for i := range y {
 			if len(in) > 2 {
 				y[i] += in[2].At(i % in[2].Numel())
@@ -26,7 +31,7 @@ func init() {
 			Set(out[0], i, y[i])
 		}
 	}})
-	Register(Conformance{Op: backend.ConvGradInput{}, Cases: convCases(func(r *rand.Rand, op backend.Conv, x, w, y tensor.Shape, i int) Case {
+	Register(Conformance{Op: backend.ConvGradInput{}, Cases: convCases(gradIndices, func(r *rand.Rand, op backend.Conv, x, w, y tensor.Shape, i int) Case {
 		p := gradPrecision(i)
 		c := Case{Op: backend.ConvGradInput{Conv: op, Input: tensor.NewDims(x...), Precision: p}, NMSE: gradNMSE(p), Exact: exactGrad(i), In: []*tensor.Tensor{resultGrad(r, i, y...)}}
 		switch i % 3 {
@@ -40,26 +45,35 @@ func init() {
 		return c
 	}), Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 		p := newConvReference(op.(backend.ConvGradInput).Conv, out[0].Shape(), in[1].Shape(), in[0].Shape())
-		w := weightValues(in)
+		dy, w := values(in[0]), weightValues(in)
 		dx := make([]float64, out[0].Numel())
-		p.each(func(iy, ix, iw int) { dx[ix] += in[0].At(iy) * w[iw] })
+		p.each(func(iy, ix, iw, n int) {
+			for c, v := range w[iw : iw+n] {
+				dx[ix+c] += dy[iy] * v
+			}
+		})
 		setAll(out[0], dx)
 	}})
-	Register(Conformance{Op: backend.ConvGradWeight{}, Cases: convCases(func(r *rand.Rand, op backend.Conv, x, w, y tensor.Shape, i int) Case {
+	Register(Conformance{Op: backend.ConvGradWeight{}, Cases: convCases(gradIndices, func(r *rand.Rand, op backend.Conv, x, w, y tensor.Shape, i int) Case {
 		p := gradPrecision(i)
 		return Case{Op: backend.ConvGradWeight{Conv: op, Weight: tensor.NewDims(w...), Precision: p}, NMSE: gradNMSE(p), Exact: exactGrad(i), In: append([]*tensor.Tensor{resultGrad(r, i, y...)}, inputOperand(r, i, x)...)}
 	}), Ref: func(op backend.Op, in, out []*tensor.Tensor) {
 		p := newConvReference(op.(backend.ConvGradWeight).Conv, in[1].Shape(), out[0].Shape(), in[0].Shape())
-		x := inputValues(in)
+		dy, x := values(in[0]), inputValues(in)
 		dw := make([]float64, out[0].Numel())
-		p.each(func(iy, ix, iw int) { dw[iw] += in[0].At(iy) * x[ix] })
+		p.each(func(iy, ix, iw, n int) {
+			for c, v := range x[ix : ix+n] {
+				dw[iw+c] += dy[iy] * v
+			}
+		})
 		setAll(out[0], dw)
 	}})
 }
 
 // convCases returns convolutions of every kind: dense, pointwise, grouped,
-// depthwise, strided, dilated, padded, of images and sequences, empty ones.
-func convCases(make func(r *rand.Rand, op backend.Conv, x, w, y tensor.Shape, i int) Case) func(r *rand.Rand) []Case {
+// depthwise, strided, dilated, padded, of images and sequences, empty ones,
+// each for every i.
+func convCases(indices []int, make func(r *rand.Rand, op backend.Conv, x, w, y tensor.Shape, i int) Case) func(r *rand.Rand) []Case {
 	return func(r *rand.Rand) []Case {
 		win := func(sh, sw, dh, dw, t, l, b, rt int) backend.Window {
 			return backend.Window{Stride: [2]int{sh, sw}, Dilation: [2]int{dh, dw}, Pad: [4]int{t, l, b, rt}}
@@ -101,7 +115,7 @@ func convCases(make func(r *rand.Rand, op backend.Conv, x, w, y tensor.Shape, i 
 		} {
 			op := backend.Conv{Window: c.win, Groups: c.groups}
 			// With and without the optional inputs, and by precision.
-			for _, i := range gradIndices {
+			for _, i := range indices {
 				k := make(r, op, c.x, c.w, convOutput(op, c.x, c.w), i)
 				k.Name = fmt.Sprintf("%s %d", c.name, i)
 				cs = append(cs, k)
@@ -143,8 +157,9 @@ func newConvReference(op backend.Conv, x, w, y tensor.Shape) convReference {
 	return r
 }
 
-// each calls f with the flat indices of y, x and w of every product.
-func (p convReference) each(f func(iy, ix, iw int)) {
+// each calls f with the flat indices of y, x and w of every product: of y one,
+// of x and w n that follow, the channels of a tap.
+func (p convReference) each(f func(iy, ix, iw, n int)) {
 	outs := p.w[0] / p.groups
 	for n := range p.y[0] {
 		for i := range p.y[1] {
@@ -158,10 +173,7 @@ func (p convReference) each(f func(iy, ix, iw int)) {
 							if h < 0 || h >= p.x[1] || w < 0 || w >= p.x[2] {
 								continue
 							}
-							for c := range p.w[3] {
-								ix := ((n*p.x[1]+h)*p.x[2]+w)*p.x[3] + o/outs*p.w[3] + c
-								f(iy, ix, ((o*p.w[1]+a)*p.w[2]+b)*p.w[3]+c)
-							}
+							f(iy, ((n*p.x[1]+h)*p.x[2]+w)*p.x[3]+o/outs*p.w[3], ((o*p.w[1]+a)*p.w[2]+b)*p.w[3], p.w[3])
 						}
 					}
 				}
@@ -258,6 +270,15 @@ func weightValues(in []*tensor.Tensor) []float64 {
 			channel := i / max(in[1].Shape()[1:].Numel(), 1)
 			v[i] *= in[2].At(channel % in[2].Numel())
 		}
+	}
+	return v
+}
+
+// values returns the elements of a tensor.
+func values(t *tensor.Tensor) []float64 {
+	v := make([]float64, t.Numel())
+	for i := range v {
+		v[i] = t.At(i)
 	}
 	return v
 }
