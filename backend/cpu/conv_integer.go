@@ -186,10 +186,12 @@ type codeConv[A quant.Code] struct {
 	// The run in progress.
 	zx         int32
 	wt         []int8 // weights, for depthwise tap by tap
+	packed     []byte // weights being packed
 	acc        []int32
 	base       int // first row of the chunk
 	group      int
 	sumBody    func(lo, hi int)
+	packBody   func(lo, hi int)
 	finishBody func(lo, hi int)
 	free       chan int // slots of the blocks of finishRows
 	depthBody  func(lo, hi int)
@@ -213,11 +215,25 @@ func (p *codeConv[A]) pack(s *scratch) []byte {
 	if p.kept.packed != nil {
 		return p.kept.packed
 	}
-	packed := p.kept.memory(s, p.size.packed, p.groups*size)
-	for g := range p.groups {
-		gemm.PackRuns(packed[g*size:], p.wt[g*p.og*k:(g+1)*p.og*k], p.og, p.runs, k/p.runs)
-	}
+	p.packed = p.kept.memory(s, p.size.packed, p.groups*size)
+	parallel(p.groups*gemm.Panels(p.og), max(1, packGrain/max(gemm.PanelChannels*k, 1)), p.packBody)
+	packed := p.packed
+	p.packed = nil
 	return packed
+}
+
+// packGrain is the weights that a worker packs at a time, about 10 µs.
+const packGrain = 1 << 16
+
+// packPanels packs the panels [lo,hi) of all groups one after the other.
+func (p *codeConv[A]) packPanels(lo, hi int) {
+	size, k, panels := p.packedSize(), p.k(), gemm.Panels(p.og)
+	for lo < hi {
+		g, from := lo/panels, lo%panels
+		to := min(panels, from+hi-lo)
+		gemm.PackPanels(p.packed[g*size:], p.wt[g*p.og*k:(g+1)*p.og*k], p.og, p.runs, k/p.runs, from, to)
+		lo += to - from
+	}
 }
 
 // memory returns n bytes of the scratch at off, or, for weights that never
@@ -265,7 +281,7 @@ func bindCodeConv[A quant.Code](b *Backend, g convShape, x []A, w *tensor.Tensor
 		return idle
 	}
 	p.plan()
-	p.sumBody, p.finishBody = p.sums, p.finishRows
+	p.sumBody, p.packBody, p.finishBody = p.sums, p.packPanels, p.finishRows
 	p.depthBody, p.directBody = p.depthRows, p.directRows
 	return p.run
 }
@@ -449,11 +465,7 @@ func (p *codeConv[A]) sums(lo, hi int) {
 	k := p.k()
 	shift := p.shift()
 	for o := lo; o < hi; o++ {
-		var sum int32
-		for _, v := range p.wt[o*k : (o+1)*k] {
-			sum += int32(v)
-		}
-		p.offset[o] = -(p.zx + shift) * sum
+		p.offset[o] = -(p.zx + shift) * gemm.SumCodes(p.wt[o*k:(o+1)*k])
 	}
 }
 

@@ -108,6 +108,7 @@ type matrixPlan[A quant.Code] struct {
 	offset []int32 // -za*sum(b) + k*za*zb of a column
 	sums   []int32 // of the rows of the left matrix, for zero points of the columns
 	add    func(lo, hi int)
+	pack   func(lo, hi int)
 	at     int // the product in progress
 	mem    []byte
 	parts  [3]int // byte offsets: b as [n, k], packed, workspace
@@ -176,7 +177,7 @@ func inTurn(n, grain int, body func(lo, hi int)) {
 
 func newMatrixPlan[A quant.Code](p *codeMatMul[A], par gemm.Parallel) *matrixPlan[A] {
 	m := &matrixPlan[A]{p: p, par: par, offset: make([]int32, p.n), sums: make([]int32, p.m)}
-	m.add = m.addRows
+	m.add, m.pack = m.addRows, m.packPanels
 	if p.transA {
 		m.plan = gemm.NewIntRows(par, p.m, p.n, p.k, m.columns, m.finish)
 	} else {
@@ -243,11 +244,7 @@ func (m *matrixPlan[A]) run(i int) {
 	w := tensor.Cast[int8](m.mem[m.parts[0]:], p.n*p.k)
 	m.rightRows(w)
 	for o := range p.n {
-		var sum int32
-		for _, v := range w[o*p.k : (o+1)*p.k] {
-			sum += int32(v)
-		}
-		m.offset[o] = p.za * (int32(p.k)*p.zb[o] - sum)
+		m.offset[o] = p.za * (int32(p.k)*p.zb[o] - gemm.SumCodes(w[o*p.k:(o+1)*p.k]))
 	}
 	if p.zbs {
 		m.par(p.m, max(1<<15/max(p.k, 1), 1), m.add)
@@ -257,12 +254,19 @@ func (m *matrixPlan[A]) run(i int) {
 		return
 	}
 	packed := m.mem[m.parts[1]:m.parts[2]]
-	gemm.PackB(packed, w, p.n, p.k)
+	m.par(gemm.Panels(p.n), max(1, packGrain/(gemm.PanelChannels*p.k)), m.pack)
 	if p.transA {
 		m.plan.RunRows(packed, m.mem[m.parts[2]:])
 	} else {
 		m.plan.Run(p.left[p.a[i]:], p.k, packed, m.mem[m.parts[2]:])
 	}
+}
+
+// packPanels packs the panels [lo,hi) of the right matrix.
+func (m *matrixPlan[A]) packPanels(lo, hi int) {
+	p := m.p
+	w := tensor.Cast[int8](m.mem[m.parts[0]:], p.n*p.k)
+	gemm.PackPanels(m.mem[m.parts[1]:m.parts[2]], w, p.n, 1, p.k, lo, hi)
 }
 
 // rightRows writes the columns of the right matrix to w [n, k].

@@ -408,6 +408,43 @@ func shiftBytes() {
 	RET()
 }
 
+// sumBytes writes the kernel that sums signed codes.
+func sumBytes() {
+	TEXT("sumCodesAVX2", NOSPLIT, "func(blocks uintptr, src *int8) int64")
+	Pragma("noescape")
+	Doc("sumCodesAVX2 returns the sum of 64 x blocks codes, each plus 128.")
+	Load(Param("blocks"), regK)
+	Load(Param("src"), regA)
+	VPCMPEQB(Y0, Y0, Y0) // -1
+	VPABSB(Y0, Y1)       // 1
+	VPSLLW(Imm(7), Y1, Y0)
+	sums := []VecPhysical{Y2, Y3}
+	for _, y := range append(sums, Y1) {
+		VPXOR(y, y, y)
+	}
+	Label("loop")
+	for i := range sums {
+		VPXOR(Mem{Base: regA, Disp: 32 * i}, Y0, []VecPhysical{Y4, Y5}[i])
+	}
+	for i, y := range sums { // The sums of eight bytes each.
+		v := []VecPhysical{Y4, Y5}[i]
+		VPSADBW(Y1, v, v)
+		VPADDQ(v, y, y)
+	}
+	ADDQ(Imm(64), regA)
+	SUBQ(Imm(1), regK)
+	JNE(LabelRef("loop"))
+	VPADDQ(Y3, Y2, Y2)
+	VEXTRACTI128(Imm(1), Y2, X3)
+	VPADDQ(X3, X2, X2)
+	VPSHUFD(Imm(0xEE), X2, X3)
+	VPADDQ(X3, X2, X2)
+	VMOVQ(X2, regK)
+	VZEROUPPER()
+	Store(regK, ReturnIndex(0))
+	RET()
+}
+
 // widenS16 writes the kernels that lay out codes for dotWords.
 func widenS16() {
 	for _, signed := range []bool{true, false} {

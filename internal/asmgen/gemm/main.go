@@ -32,6 +32,7 @@ func main() {
 		packBF16()
 	case "pack_avx2":
 		transposeF32()
+		sumBytes()
 		shiftBytes()
 		widenS16()
 		expandCodes()

@@ -18,7 +18,7 @@ var (
 
 func init() {
 	intKernels.Add(isa.AMXInt8, intKernel{height: tilePairs, panels: 2, blockRows: 4 * tilePairs, unsigned: true, fromZero: true,
-		bytes: unsignedAMX, signedBytes: signedAMX, shift: shiftCodes})
+		bytes: unsignedAMX, signedBytes: signedAMX, shift: shiftCodes, turn: turnAVX2, sum: sumAVX2})
 }
 
 func unsignedAMX(r intRows, a, b []byte, panel int, init, c []int32, ldc, cols int) {

@@ -41,7 +41,7 @@ func newRowsCase(r intRows, n, ldc int, withInit, signed bool, codeA func() byte
 	c.packed = make([]byte, PackedSize(n, k))
 	PackB(c.packed, w, n, k)
 	if withInit {
-		c.init = make([]int32, panelsOf(n)*panelChannels)
+		c.init = make([]int32, panelsOf(n)*PanelChannels)
 		for i := range c.init {
 			c.init[i] = int32(i*i*12345 - 1<<20)
 		}

@@ -41,6 +41,11 @@ type intKernel struct {
 	// widen converts k codes to 16 bits and zeros up to dst's length, a
 	// multiple of 4, in the order 0, 2, 1, 3 within each four.
 	widen func(dst []int16, src []byte, k int, signed bool)
+	// turn is turnCodes in vectors, nil where there is none.
+	turn func(dst []byte, src []int8, ld, cols, groups int)
+	// sum returns the sum of blocks x sumBlock codes, each plus 128; nil where
+	// there is none.
+	sum func(w []int8, blocks int) int64
 }
 
 // bytesTile is the type of products of bytes.
@@ -226,7 +231,7 @@ func newInt[A Code](par Parallel, m, n, k int, rows func(dst []A, lo, hi int), e
 // cut chooses the tiles, by shape alone, for images of units, rows or lines,
 // of width rows each and bytes of codes.
 func (p *IntPlan[A]) cut(images, units, width, bytes int) {
-	h, step := p.kernel.height, p.kernel.panels*panelChannels
+	h, step := p.kernel.height, p.kernel.panels*PanelChannels
 	p.image = units
 	p.groupSteps = max(ceilDiv(p.n, step), 1)
 	p.steps = p.groups * p.groupSteps
@@ -269,9 +274,9 @@ func (p *IntPlan[A]) memory(codes int) {
 		}
 		p.words = roundUp(2*size+overread, alignment)
 	}
-	step := p.kernel.panels * panelChannels
+	step := p.kernel.panels * PanelChannels
 	p.slots = newSlots(p.rowTiles*p.colTiles, p.codes+p.words+4*p.kernel.blockRows*step)
-	p.zeros = make([]int32, panelsOf(p.n)*panelChannels)
+	p.zeros = make([]int32, panelsOf(p.n)*PanelChannels)
 	if p.shifted && !p.signed {
 		p.undo = make([]int32, p.groups*len(p.zeros))
 	}
@@ -316,7 +321,7 @@ func (p *IntPlan[A]) run(packed, ws []byte) {
 	if p.makeCodes != nil && p.kernel.codes != nil && !p.shifted && p.k > 0 {
 		p.made = p.makeCodes()
 	}
-	work := p.tileUnits * max(p.m/(p.image*max(p.images(), 1)), 1) * p.tileSteps * p.kernel.panels * panelChannels * max(p.k, 1)
+	work := p.tileUnits * max(p.m/(p.image*max(p.images(), 1)), 1) * p.tileSteps * p.kernel.panels * PanelChannels * max(p.k, 1)
 	p.par(p.rowTiles*p.colTiles, max(minIntWork/work, 1), p.body)
 	p.a, p.weights, p.work = nil, nil, nil
 }
@@ -404,7 +409,7 @@ func (p *IntPlan[A]) tile(rowTile, colTile, slot int, mem []byte) {
 	if !p.kernel.unsigned {
 		wide = p.widen(&r, codes, mem[p.codes:])
 	}
-	acc := cast[int32](mem[p.codes+p.words:], p.kernel.blockRows*p.kernel.panels*panelChannels)
+	acc := cast[int32](mem[p.codes+p.words:], p.kernel.blockRows*p.kernel.panels*PanelChannels)
 	width := p.m / (p.image * p.images())
 	for s := colTile * p.tileSteps; s < min((colTile+1)*p.tileSteps, p.steps); s++ {
 		p.column(rowTile, slot, s, first*width, &r, codes, wide, acc)
@@ -414,10 +419,10 @@ func (p *IntPlan[A]) tile(rowTile, colTile, slot int, mem []byte) {
 // column computes a step of columns of the rows of a tile, the first of which
 // is row, in blocks.
 func (p *IntPlan[A]) column(tile, slot, s, row int, r *intRows, codes []byte, wide []int16, acc []int32) {
-	step := p.kernel.panels * panelChannels
+	step := p.kernel.panels * PanelChannels
 	group, j := s/p.groupSteps, s%p.groupSteps*step
 	panel := panelBytes(p.k)
-	b := p.group(group)[j/panelChannels*panel : panelsOf(p.n)*panel]
+	b := p.group(group)[j/PanelChannels*panel : panelsOf(p.n)*panel]
 	cols := min(p.n-j, step)
 	at := 0
 	if p.lines != nil {

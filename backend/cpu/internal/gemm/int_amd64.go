@@ -14,10 +14,35 @@ import (
 //go:generate go -C ../../../../internal/asmgen run ./gemm -kernel s16_avx2 -out ../../backend/cpu/internal/gemm/s16_avx2_amd64.s -stubs ../../backend/cpu/internal/gemm/s16_avx2_amd64.go -pkg gemm
 
 func init() {
-	intKernels.Add(isa.AVX512VNNI, intKernel{height: 14, panels: 2, unsigned: true, shift: shiftAVX2, bytes: bytesAVX512VNNI, codes: codesAVX512VNNI})
-	intKernels.Add(isa.AVX512, intKernel{height: 14, panels: 2, words: wordsAVX512, widen: widenAVX2})
-	intKernels.Add(isa.AVXVNNI, intKernel{height: 6, panels: 1, unsigned: true, shift: shiftAVX2, bytes: bytesAVXVNNI})
-	intKernels.Add(isa.AVX2, intKernel{height: 6, panels: 1, words: wordsAVX2, widen: widenAVX2})
+	intKernels.Add(isa.AVX512VNNI, intKernel{height: 14, panels: 2, unsigned: true, shift: shiftAVX2, bytes: bytesAVX512VNNI, codes: codesAVX512VNNI, turn: turnAVX2, sum: sumAVX2})
+	intKernels.Add(isa.AVX512, intKernel{height: 14, panels: 2, words: wordsAVX512, widen: widenAVX2, turn: turnAVX2, sum: sumAVX2})
+	intKernels.Add(isa.AVXVNNI, intKernel{height: 6, panels: 1, unsigned: true, shift: shiftAVX2, bytes: bytesAVXVNNI, turn: turnAVX2, sum: sumAVX2})
+	intKernels.Add(isa.AVX2, intKernel{height: 6, panels: 1, words: wordsAVX2, widen: widenAVX2, turn: turnAVX2, sum: sumAVX2})
+}
+
+func sumAVX2(w []int8, blocks int) int64 {
+	_ = w[blocks*sumBlock-1]
+	return sumCodesAVX2(uintptr(blocks), &w[0])
+}
+
+// turnAVX2 is turnCodes. Four codes move like a float32.
+func turnAVX2(dst []byte, src []int8, ld, cols, groups int) {
+	cols8, groups8 := cols&^7, groups&^7
+	if cols8 > 0 && groups8 > 0 {
+		_ = dst[(groups8-1)*blockBytes+4*cols8-1]
+		_ = src[(cols8-1)*ld+4*groups8-1]
+		for j := 0; j < cols8; j += 8 {
+			transposeF32x8AVX2(uintptr(groups8/8), (*float32)(unsafe.Pointer(&dst[4*j])), blockBytes, (*float32)(unsafe.Pointer(&src[j*ld])), uintptr(ld))
+		}
+		if groups8 < groups {
+			turnCodes(dst[groups8*blockBytes:], src[4*groups8:], ld, cols8, groups-groups8)
+		}
+	} else {
+		cols8 = 0
+	}
+	if cols8 < cols {
+		turnCodes(dst[4*cols8:], src[cols8*ld:], ld, cols-cols8, groups)
+	}
 }
 
 // intTile is an assembly kernel: C is the element of A, M how columns are
@@ -67,8 +92,8 @@ var (
 
 // runInt covers the rows with the kernels.
 func runInt[C byte | int16, M uint64 | *int32](kernels []intTiles[C, M], cuts *rowCuts, mask M, r intRows, a []C, b []byte, panel int, init, c []int32, ldc, cols int) {
-	panels := ceilDiv(cols, panelChannels)
-	_ = init[panels*panelChannels-1]
+	panels := ceilDiv(cols, PanelChannels)
+	_ = init[panels*PanelChannels-1]
 	_ = c[(r.count()-1)*ldc+cols-1]
 	if r.groups == 0 { // Nothing is read; the kernels still want pointers.
 		for i := range r.count() {
@@ -104,8 +129,8 @@ var codesKernelsAVX512VNNI = [][2]intCodes{
 
 // codesAVX512VNNI wants at least one group of codes.
 func codesAVX512VNNI(r intRows, a, b []byte, panel int, e *IntCodes, from int, dst []byte, cols int) {
-	panels := ceilDiv(cols, panelChannels)
-	_, _, _ = e.Add[from+panels*panelChannels-1], e.Factor[from+cols-1], dst[(r.count()-1)*e.Stride+cols-1]
+	panels := ceilDiv(cols, PanelChannels)
+	_, _, _ = e.Add[from+panels*PanelChannels-1], e.Factor[from+cols-1], dst[(r.count()-1)*e.Stride+cols-1]
 	_, _ = a[r.end()-1], b[panels*panel-1]
 	run := func(i, passes, at, jump, next, row int) {
 		codesKernelsAVX512VNNI[i][panels-1](uintptr(passes), uintptr(r.groups), &a[at], uintptr(r.stride), uintptr(jump), uintptr(next),

@@ -75,8 +75,8 @@ var (
 
 // runInt covers the rows with the kernels, which store 16 columns.
 func runInt(kernels []intTile, cuts *rowCuts, r intRows, a []byte, b []byte, init, c []int32, ldc, cols int) {
-	_ = init[panelChannels-1]
-	_ = c[(r.count()-1)*ldc+panelChannels-1]
+	_ = init[PanelChannels-1]
+	_ = c[(r.count()-1)*ldc+PanelChannels-1]
 	if r.groups == 0 { // Nothing is read; the kernels still want pointers.
 		for i := range r.count() {
 			copy(c[i*ldc:i*ldc+cols], init)

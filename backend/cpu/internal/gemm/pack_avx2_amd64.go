@@ -9,6 +9,11 @@ package gemm
 //go:noescape
 func transposeF32x8AVX2(blocks uintptr, dst *float32, dstStride uintptr, src *float32, srcStride uintptr)
 
+// sumCodesAVX2 returns the sum of 64 x blocks codes, each plus 128.
+//
+//go:noescape
+func sumCodesAVX2(blocks uintptr, src *int8) int64
+
 // shiftCodesAVX2 adds 128 to each of 128 x blocks codes. dst may be src.
 //
 //go:noescape

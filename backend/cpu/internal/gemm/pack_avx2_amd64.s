@@ -72,6 +72,38 @@ loop:
 	VZEROUPPER
 	RET
 
+// func sumCodesAVX2(blocks uintptr, src *int8) int64
+// Requires: AVX, AVX2
+TEXT ·sumCodesAVX2(SB), NOSPLIT, $0-24
+	MOVQ     blocks+0(FP), CX
+	MOVQ     src+8(FP), DI
+	VPCMPEQB Y0, Y0, Y0
+	VPABSB   Y0, Y1
+	VPSLLW   $0x07, Y1, Y0
+	VPXOR    Y2, Y2, Y2
+	VPXOR    Y3, Y3, Y3
+	VPXOR    Y1, Y1, Y1
+
+loop:
+	VPXOR        (DI), Y0, Y4
+	VPXOR        32(DI), Y0, Y5
+	VPSADBW      Y1, Y4, Y4
+	VPADDQ       Y4, Y2, Y2
+	VPSADBW      Y1, Y5, Y5
+	VPADDQ       Y5, Y3, Y3
+	ADDQ         $0x40, DI
+	SUBQ         $0x01, CX
+	JNE          loop
+	VPADDQ       Y3, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPADDQ       X3, X2, X2
+	VPSHUFD      $0xee, X2, X3
+	VPADDQ       X3, X2, X2
+	VMOVQ        X2, CX
+	VZEROUPPER
+	MOVQ         CX, ret+16(FP)
+	RET
+
 // func shiftCodesAVX2(blocks uintptr, dst *byte, src *byte)
 // Requires: AVX, AVX2
 TEXT ·shiftCodesAVX2(SB), NOSPLIT, $0-24
