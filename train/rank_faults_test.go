@@ -141,13 +141,16 @@ func (f *faultRun) same(t testing.TB) string {
 
 // settled waits for goroutines that are ending, by giving them their turn.
 func settled(t testing.TB, most int) {
-	for range 1 << 16 {
+	for range 1 << 24 { // Seconds: their threads may have to wait for a processor.
 		if runtime.NumGoroutine() <= most {
 			return
 		}
 		runtime.Gosched()
 	}
-	require.LessOrEqual(t, runtime.NumGoroutine(), most, "goroutines are left")
+	if n := runtime.NumGoroutine(); n > most {
+		stacks := make([]byte, 1<<20)
+		require.LessOrEqual(t, n, most, "goroutines are left:\n%s", stacks[:runtime.Stack(stacks, true)])
+	}
 }
 
 // stride is how many operations the tests below go on by, n where there is time.
