@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"path/filepath"
@@ -244,4 +245,7 @@ func quantized(ctx context.Context, g *graph.Graph, set *data.Splits, b backend.
 	return show(result{seed, "qat " + name, m.Accuracy, n.Accuracy, took.Seconds()})
 }
 
-func show(r result) error { return json.NewEncoder(os.Stdout).Encode(r) }
+// out is where results go, a line each.
+var out io.Writer = os.Stdout
+
+func show(r result) error { return json.NewEncoder(out).Encode(r) }
