@@ -382,6 +382,13 @@ func storeCodes(s isa, h, w int, acc func(r, v int) VecPhysical, free []VecPhysi
 	}
 }
 
+// topBits sets the top bit of each byte of Y0. It takes Y1.
+func topBits() {
+	VPCMPEQB(Y0, Y0, Y0) // -1
+	VPABSB(Y0, Y1)       // 1
+	VPSLLW(Imm(7), Y1, Y0)
+}
+
 // shiftBytes writes the kernel that shifts signed codes.
 func shiftBytes() {
 	TEXT("shiftCodesAVX2", NOSPLIT, "func(blocks uintptr, dst, src *byte)")
@@ -390,9 +397,7 @@ func shiftBytes() {
 	Load(Param("blocks"), regK)
 	Load(Param("dst"), regC)
 	Load(Param("src"), regA)
-	VPCMPEQB(Y0, Y0, Y0) // -1
-	VPABSB(Y0, Y1)       // 1
-	VPSLLW(Imm(7), Y1, Y0)
+	topBits()
 	Label("loop")
 	for i := range 4 {
 		VPXOR(Mem{Base: regA, Disp: 32 * i}, Y0, []VecPhysical{Y1, Y2, Y3, Y4}[i])
@@ -415,9 +420,7 @@ func sumBytes() {
 	Doc("sumCodesAVX2 returns the sum of 64 x blocks codes, each plus 128.")
 	Load(Param("blocks"), regK)
 	Load(Param("src"), regA)
-	VPCMPEQB(Y0, Y0, Y0) // -1
-	VPABSB(Y0, Y1)       // 1
-	VPSLLW(Imm(7), Y1, Y0)
+	topBits()
 	sums := []VecPhysical{Y2, Y3}
 	for _, y := range append(sums, Y1) {
 		VPXOR(y, y, y)

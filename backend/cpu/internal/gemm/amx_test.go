@@ -41,7 +41,7 @@ func newRowsCase(r intRows, n, ldc int, withInit, signed bool, codeA func() byte
 	c.packed = make([]byte, PackedSize(n, k))
 	PackB(c.packed, w, n, k)
 	if withInit {
-		c.init = make([]int32, panelsOf(n)*PanelChannels)
+		c.init = make([]int32, Panels(n)*PanelChannels)
 		for i := range c.init {
 			c.init[i] = int32(i*i*12345 - 1<<20)
 		}
@@ -84,7 +84,7 @@ func (c *rowsCase) check(t *testing.T, signed bool) {
 		kernel = signedAMX
 	}
 	panel := panelBytes(len(c.r.taps) * 4 * c.r.groups)
-	kernel(c.r, c.a, c.packed[:panelsOf(c.n)*panel], panel, c.init, got, c.ldc, c.n)
+	kernel(c.r, c.a, c.packed[:Panels(c.n)*panel], panel, c.init, got, c.ldc, c.n)
 	if !slices.Equal(got, c.want) {
 		i := 0
 		for got[i] == c.want[i] {

@@ -276,7 +276,7 @@ func (p *IntPlan[A]) memory(codes int) {
 	}
 	step := p.kernel.panels * PanelChannels
 	p.slots = newSlots(p.rowTiles*p.colTiles, p.codes+p.words+4*p.kernel.blockRows*step)
-	p.zeros = make([]int32, panelsOf(p.n)*PanelChannels)
+	p.zeros = make([]int32, Panels(p.n)*PanelChannels)
 	if p.shifted && !p.signed {
 		p.undo = make([]int32, p.groups*len(p.zeros))
 	}
@@ -335,7 +335,7 @@ func (p *IntPlan[A]) group(g int) []byte {
 
 // corrections returns what undoes the shift of signed codes in a group.
 func (p *IntPlan[A]) corrections(g int) []int32 {
-	return corrections(p.group(g)[panelsOf(p.n)*panelBytes(p.k):], len(p.zeros))
+	return corrections(p.group(g)[Panels(p.n)*panelBytes(p.k):], len(p.zeros))
 }
 
 // init returns what the sums of a group begin with, from column j on.
@@ -422,7 +422,7 @@ func (p *IntPlan[A]) column(tile, slot, s, row int, r *intRows, codes []byte, wi
 	step := p.kernel.panels * PanelChannels
 	group, j := s/p.groupSteps, s%p.groupSteps*step
 	panel := panelBytes(p.k)
-	b := p.group(group)[j/PanelChannels*panel : panelsOf(p.n)*panel]
+	b := p.group(group)[j/PanelChannels*panel : Panels(p.n)*panel]
 	cols := min(p.n-j, step)
 	at := 0
 	if p.lines != nil {

@@ -14,19 +14,21 @@ import "encoding/binary"
 //
 // which undoes the shift of signed activations by +128 to the unsigned
 // operand of VPDPBUSD.
+
 const blockBytes = 64 // 16 channels x 4 weights
 
 // PanelChannels is the output channels of a panel.
 const PanelChannels = 16
 
-func panelsOf(n int) int { return ceilDiv(n, PanelChannels) }
+// Panels returns the number of panels of the packed weights of n channels.
+func Panels(n int) int { return ceilDiv(n, PanelChannels) }
 
 // panelBytes returns the bytes of one panel.
 func panelBytes(k int) int { return ceilDiv(k, 4) * blockBytes }
 
 // PackedSize returns the bytes of packed weights [n,k].
 func PackedSize(n, k int) int {
-	return panelsOf(n) * (panelBytes(k) + 4*PanelChannels)
+	return Panels(n) * (panelBytes(k) + 4*PanelChannels)
 }
 
 // PackB packs the weights w [n,k], output channel first, into dst, which has
@@ -40,9 +42,6 @@ func PackedRuns(n, runs, k int) int { return PackedSize(n, runs*roundUp(k, 4)) }
 // each run of k is packed up to a multiple of four, the rest being zero.
 func PackRuns(dst []byte, w []int8, n, runs, k int) { PackPanels(dst, w, n, runs, k, 0, Panels(n)) }
 
-// Panels returns the number of panels of the packed weights of n channels.
-func Panels(n int) int { return panelsOf(n) }
-
 // PackPanels is [PackRuns] for the panels [lo,hi) of [Panels] alone, with what
 // undoes their shift: workers share a matrix. dst and w are the whole ones.
 func PackPanels(dst []byte, w []int8, n, runs, k, lo, hi int) {
@@ -51,7 +50,7 @@ func PackPanels(dst []byte, w []int8, n, runs, k, lo, hi int) {
 	dst = dst[:PackedRuns(n, runs, k)]
 	run := panelBytes(k)
 	size := runs * run
-	sums := dst[panelsOf(n)*size:]
+	sums := dst[Panels(n)*size:]
 	turn := intKernels.Kernel().turn
 	if turn == nil {
 		turn = turnCodes
